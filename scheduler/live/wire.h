@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// The only place where the words of the wire (bpf/wire.h) become those of the engine, and back.
+#pragma once
+
+#include "bpf/wire.h"
+#include "scheduler/core/step.h"
+#include "traces/kernel_event.h"
+
+namespace reprise::live {
+
+/// False for a record of the wrong size or of an unknown type: it must be counted, and dropped.
+[[nodiscard]] bool decode(const std::byte* record, u32 size, Event& event);
+[[nodiscard]] bool decode(const std::byte* record, u32 size, trace::KernelEvent& event);
+
+[[nodiscard]] wire_message encode(const Decision&);
+[[nodiscard]] wire_message encode_preempt(i32 cpu);
+[[nodiscard]] wire_message encode_wake_at(u64 time_ns);
+
+}  // namespace reprise::live

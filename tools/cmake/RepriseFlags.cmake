@@ -1,0 +1,19 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# reprise_flags: what all our own code is compiled with. Link it PRIVATE.
+add_library(reprise_flags INTERFACE)
+target_include_directories(reprise_flags INTERFACE ${CMAKE_SOURCE_DIR} ${CMAKE_BINARY_DIR}/generated)
+target_compile_options(reprise_flags INTERFACE
+  -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-sign-conversion -Wnon-virtual-dtor -Woverloaded-virtual
+  -Werror -fno-strict-aliasing)
+if(REPRISE_SANITIZE)
+  target_compile_options(reprise_flags INTERFACE -fsanitize=${REPRISE_SANITIZE} -fno-omit-frame-pointer
+    -fno-sanitize-recover=all)
+  target_link_options(reprise_flags INTERFACE -fsanitize=${REPRISE_SANITIZE})
+endif()
+
+# reprise_library(NAME sources...): a static library with our flags.
+function(reprise_library name)
+  add_library(${name} STATIC ${ARGN})
+  target_link_libraries(${name} PRIVATE reprise_flags)
+  target_include_directories(${name} PUBLIC ${CMAKE_SOURCE_DIR} ${CMAKE_BINARY_DIR}/generated)
+endfunction()
