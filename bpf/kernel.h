@@ -19,24 +19,6 @@ typedef unsigned long long u64;
 typedef int s32;
 typedef long long s64;
 
-/* How the dispatcher describes an entry of `slots`; see dispatcher.bpf.c. */
-enum slot_state { SLOT_NONE = 0, SLOT_HANDED = 1, SLOT_INSERTED = 2 };
-
-struct slot {
-  u64 start_time;
-  u64 changed;    /* when `state` changed last */
-  u64 started;    /* when it last began to run */
-  u64 stopped;    /* when it last stopped */
-  u64 exec_start; /* se.sum_exec_runtime when it last began to run */
-  u64 slice;      /* given by the last decision */
-  s32 tid;
-  u32 generation;
-  u32 state;
-  u32 dirty;
-  u32 waker;
-  u32 why; /* wire_enqueue_flag: why it stopped while runnable */
-};
-
 #ifdef __bpf__
 
 typedef u8 __u8;
@@ -222,9 +204,12 @@ static __always_inline void cpumask_words(u64* words, u32 bytes, const struct cp
   bpf_probe_read_kernel(words, bytes, (const char*)mask + first_byte);
 }
 
-#define CONFIG const volatile struct wire_config config = {}
-#define SHARED struct wire_shared shared = {.version = WIRE_VERSION}
-#define COUNTERS struct wire_cpu_counters counters[WIRE_MAX_CPUS] = {}
+static __always_inline s32 task_parent_tid(struct task_struct* p) { return BPF_CORE_READ(p, real_parent, pid); }
+static __always_inline struct task_struct* current_task(void) {
+  return (struct task_struct*)bpf_get_current_task_btf();
+}
+#define kernel_string(to, size, from) bpf_probe_read_kernel_str(to, size, from)
+
 #define OPS(result, name, args...) SEC("struct_ops/" #name) result BPF_PROG(reprise_##name, ##args)
 #define OPS_SLEEPABLE(result, name, args...) SEC("struct_ops.s/" #name) result BPF_PROG(reprise_##name, ##args)
 #define smp_add(pointer, value) __sync_fetch_and_add(pointer, value)

@@ -59,7 +59,8 @@ struct ReplayResult {
   u64 events = 0;
   u64 decisions = 0;
   u64 identical = 0;
-  u64 divergent = 0;           // decisions that differ, are missing or too many; and, each as one, preempts, wake_at, more
+  u64 divergent = 0;           // decisions that differ, are missing or too many; also, each as one, a step's
+                               // preempts, wake_at_ns and more where they differ
   u64 hashes_checked = 0;      // recorded state hashes that were compared
   u64 hashes_different = 0;
   std::string decisions_sha256;  // hex; over every replayed step's output as computed now (see replay.cc)

@@ -98,6 +98,7 @@ struct SessionInfo {
 /// What a session held, as counted by whoever wrote it.
 struct SessionTotals {
   std::uint64_t steps = 0;
+  std::uint64_t last_step = 0;      // number of the last step that took place, recorded or lost
   std::uint64_t events = 0;         // given to the engine
   std::uint64_t decisions = 0;
   std::uint64_t kernel_events = 0;
@@ -105,8 +106,8 @@ struct SessionTotals {
   std::uint64_t steps_lost = 0;     // the recorder's ring had no room
   std::uint64_t snapshots_lost = 0;
   bool operator==(const SessionTotals& o) const {
-    return steps == o.steps && events == o.events && decisions == o.decisions && kernel_events == o.kernel_events &&
-           snapshots == o.snapshots && steps_lost == o.steps_lost && snapshots_lost == o.snapshots_lost;
+    return steps == o.steps && last_step == o.last_step && events == o.events && decisions == o.decisions &&
+           kernel_events == o.kernel_events && snapshots == o.snapshots && steps_lost == o.steps_lost && snapshots_lost == o.snapshots_lost;
   }
 };
 

@@ -6,7 +6,8 @@
 //   array<T>(n)      n elements, hashed and stored whole;
 //   per_task<T>(x)   one element for each slot of the task table, and x more. Only the first `used slots + x` are
 //                    hashed and stored, so an owner must leave the others zero. What is indexed by slot does so by
-//                    itself; so does a dense container of tasks, which never holds more than the used slots.
+//                    itself; so does a dense container of tasks, which never holds more than the used slots. Rows of
+//                    several elements per slot go by per_task<T>(0, elements).
 //
 // Ownership: the caller owns the block, which must outlive the spans. Thread safety: none. To ask for more than the
 // block holds is a programmer's error: PolicyInfo::state_bytes and the constructor must agree.
@@ -15,6 +16,7 @@
 #include <algorithm>
 #include <array>
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <span>
 #include <type_traits>
@@ -35,14 +37,14 @@ class Arena {
   static constexpr std::size_t kMaxRegions = 32;
 
   struct Region {
-    std::size_t offset;         // in the block
-    std::size_t bytes;          // in all
-    std::size_t element_bytes;  // 0: not per task
-    std::size_t extra_bytes;    // per task: in addition to the slots'
+    std::size_t offset;          // in the block
+    std::size_t bytes;           // in all
+    std::size_t per_task_bytes;  // 0: not per task
+    std::size_t extra_bytes;     // per task: in addition to the slots'
 
     /// How many bytes can be other than zero while only the slots 0..used_slots-1 have been in use.
     [[nodiscard]] std::size_t used_bytes(std::size_t used_slots) const {
-      return element_bytes == 0 ? bytes : std::min(bytes, used_slots * element_bytes + extra_bytes);
+      return per_task_bytes == 0 ? bytes : std::min(bytes, used_slots * per_task_bytes + extra_bytes);
     }
   };
 
@@ -63,8 +65,8 @@ class Arena {
   }
 
   template <ArenaElement T>
-  [[nodiscard]] std::span<T> per_task(std::size_t extra = 0) {
-    return take<T>(max_tasks_ + extra, sizeof(T), extra * sizeof(T));
+  [[nodiscard]] std::span<T> per_task(std::size_t extra = 0, std::size_t each = 1) {
+    return take<T>(max_tasks_ * each + extra, sizeof(T) * each, extra * sizeof(T));
   }
 
   [[nodiscard]] std::size_t max_tasks() const { return max_tasks_; }
@@ -73,14 +75,14 @@ class Arena {
 
  private:
   template <typename T>
-  std::span<T> take(std::size_t n, std::size_t element_bytes, std::size_t extra_bytes) {
+  std::span<T> take(std::size_t n, std::size_t per_task_bytes, std::size_t extra_bytes) {
     static_assert(alignof(T) <= kAlignment);
     const std::size_t size = bytes<T>(n);
     REPRISE_CHECK(region_count_ < kMaxRegions);
     REPRISE_CHECK(size <= block_.size() - used_);
     T* first = reinterpret_cast<T*>(block_.data() + used_);
     std::uninitialized_value_construct_n(first, n);
-    regions_[region_count_++] = {used_, n * sizeof(T), element_bytes, extra_bytes};
+    regions_[region_count_++] = {used_, n * sizeof(T), per_task_bytes, extra_bytes};
     used_ += size;
     return {first, n};
   }

@@ -154,6 +154,8 @@ volatile wire_shared& Dispatcher::shared() {
   return reinterpret_cast<volatile wire_shared&>(state_->skeleton->data->shared);
 }
 u32 Dispatcher::cpus() const { return state_->cpus; }
+int Dispatcher::recording_fd() const { return bpf_map__fd(state_->skeleton->maps.recording); }
+int Dispatcher::sequences_fd() const { return bpf_map__fd(state_->skeleton->maps.sequences); }
 
 bool Dispatcher::exited() const {
   return reinterpret_cast<const volatile wire_exit&>(state_->skeleton->bss->exit_info).kind != 0;
@@ -170,6 +172,13 @@ ExitReport Dispatcher::exit_report() const {
   report.restart = state_->restart_bit && (info.code & state_->restart_bit) == state_->restart_bit;
   report.error = info.kind >= 1024;  // SCX_EXIT_ERROR and above
   return report;
+}
+
+u64 Dispatcher::lost_events() const {
+  const auto* each = reinterpret_cast<const volatile wire_cpu_counters*>(&state_->skeleton->bss->counters);
+  u64 lost = 0;
+  for (u32 cpu = 0; cpu < state_->cpus; ++cpu) lost += each[cpu].events_lost + each[cpu].congested;
+  return lost;
 }
 
 wire_cpu_counters Dispatcher::counters() const {

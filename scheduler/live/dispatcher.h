@@ -60,11 +60,16 @@ class Dispatcher {
   RingReader& recording();
   RingWriter& decisions();
   volatile wire_shared& shared();
+  /// Of the maps that the recorder's programs share.
+  [[nodiscard]] int recording_fd() const;
+  [[nodiscard]] int sequences_fd() const;
   [[nodiscard]] bool exited() const;
   [[nodiscard]] ExitReport exit_report() const;
   /// Summed over CPUs.
   [[nodiscard]] wire_cpu_counters counters() const;
   [[nodiscard]] u32 cpus() const;
+  /// Events for the engine that found no room, since load. Cheap: read by the scheduler's thread in each step.
+  [[nodiscard]] u64 lost_events() const;
 
  private:
   Dispatcher();

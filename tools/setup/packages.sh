@@ -10,7 +10,7 @@ packages_build=(
     libgtest-dev libgmock-dev libbenchmark-dev librapidcheck-dev shellcheck
 )
 # What the virtual machine is made of; tools/dev setup --no-vm leaves it out.
-packages_vm=(qemu-system-x86 busybox-static cpio util-linux rt-tests stress-ng rt-app)
+packages_vm=(qemu-system-x86 busybox-static cpio dash util-linux rt-tests stress-ng rt-app)
 # Useful, and not worth failing for.
 packages_optional=(linux-perf)
 

@@ -21,7 +21,7 @@ from initramfs import Archive  # noqa: E402
 
 HERE = Path(__file__).resolve().parent
 GUEST = HERE / "guest"
-BASE_PROGRAMS = ("hackbench", "cyclictest", "stress-ng", "rt-app", "taskset", "chrt", "date")
+BASE_PROGRAMS = ("hackbench", "cyclictest", "stress-ng", "rt-app", "taskset", "chrt", "date", "dash")
 C_HEADERS = ("linux", "asm-generic", "arpa", "net", "netinet", "netpacket", "protocols", "rpc", "scsi", "sound", "video")
 
 
@@ -60,10 +60,14 @@ def fill_base(archive):
     archive.text("etc/hosts", "127.0.0.1 localhost reprise\n")
     for name in BASE_PROGRAMS:
         archive.program(tool(name), f"usr/bin/{name}")
+    # glibc loads it when a thread is cancelled, which no program's list of libraries tells.
+    archive.copy(gcc("-print-file-name=libgcc_s.so.1"), "usr/lib/x86_64-linux-gnu/libgcc_s.so.1")
     busybox = tool("busybox")
     if subprocess.run(["ldd", str(busybox)], capture_output=True).returncode == 0:
         raise Missing("busybox-static (the busybox here is not static)")
     archive.copy(busybox, "usr/bin/busybox")
+    # Not busybox's shell: that one runs its own applets in place of the programs above.
+    archive.link("usr/bin/sh", "dash")
     applets = subprocess.run([str(busybox), "--list"], capture_output=True, text=True, check=True).stdout.split()
     for applet in sorted(applets):
         archive.link(f"usr/bin/{applet}", "busybox")
@@ -80,7 +84,6 @@ def fill_toolchain(archive):
         archive.program(path)
     for name in ("libgcc.a", "libgcc_eh.a", "libgcc_s.so", "crtbegin.o", "crtbeginS.o", "crtend.o", "crtendS.o"):
         archive.copy(own / name)
-    archive.copy(gcc("-print-file-name=libgcc_s.so.1"), "usr/lib/x86_64-linux-gnu/libgcc_s.so.1")
     archive.tree(own / "include")
     for name in ("gcc", "as", "ld"):
         archive.program(tool(name), f"usr/bin/{name}")

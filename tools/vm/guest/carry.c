@@ -92,12 +92,39 @@ static unsigned char *map_device(size_t *size)
 	return memory;
 }
 
+// Reads until the buffer is full or the stream ends, so that only the last piece is short.
+static ssize_t fill(int fd, void *buffer, size_t size)
+{
+	size_t done = 0;
+
+	while (done < size) {
+		ssize_t got = read(fd, (char *)buffer + done, size - done);
+
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got < 0)
+			return -1;
+		if (got == 0)
+			break;
+		done += (size_t)got;
+	}
+	return (ssize_t)done;
+}
+
+// Whole words: the string instructions that memcpy and the kernel's read() use go byte by byte under emulation.
+static void store(volatile uint64_t *to, const uint64_t *from, size_t words)
+{
+	for (size_t i = 0; i < words; i++)
+		to[i] = from[i];
+}
+
 int main(int argc, char **argv)
 {
-	static unsigned char overflow[1 << 16];
+	static _Alignas(64) uint64_t buffer[8192];
 	struct header header = {0};
 	unsigned char *memory;
 	size_t size;
+	ssize_t got;
 	FILE *tar;
 
 	if (argc != 3) {
@@ -110,21 +137,16 @@ int main(int argc, char **argv)
 	tar = popen("exec tar -cf - .", "r");
 	if (!tar)
 		fail("tar");
-	setvbuf(tar, NULL, _IONBF, 0);
-	for (;;) {
-		size_t room = size - kDataOffset - header.stored;
-		size_t got;
-
+	while ((got = fill(fileno(tar), buffer, sizeof(buffer))) > 0) {
 		// What does not fit is still counted, so that the host can say how much there was.
-		if (room > sizeof(overflow))
-			room = sizeof(overflow);
-		got = fread(room ? memory + kDataOffset + header.stored : overflow, 1, room ? room : sizeof(overflow), tar);
-		if (got == 0)
-			break;
-		header.needed += got;
-		if (room)
-			header.stored += got;
+		header.needed += (uint64_t)got;
+		if (header.stored + kDataOffset + sizeof(buffer) > size)
+			continue;
+		store((uint64_t *)(memory + kDataOffset + header.stored), buffer, sizeof(buffer) / sizeof(*buffer));
+		header.stored += (uint64_t)got;
 	}
+	if (got < 0)
+		fail("tar");
 	header.tar_status = (uint64_t)pclose(tar);
 	header.status = strtoull(argv[2], NULL, 10);
 	memcpy(memory, &header, sizeof(header));

@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * When user space does not answer: the heartbeat notices it, the walk runs over the slots and inserts the tasks that
+ * were handed up, and ops.enqueue decides by itself, until the scheduler's loop moves again. The same walk, slower,
+ * looks after tasks whose insertion the kernel may have dropped (their state changed between insertion and flush).
+ */
+#ifndef REPRISE_BPF_FALLBACK_H
+#define REPRISE_BPF_FALLBACK_H
+
+#include "bpf/up.h"
+
+#define WALK_SLOTS 2048                /* slots looked at by one dispatch */
+#define LOST_NS (2ull * 1000000000ull) /* inserted but not run for so long: insert again */
+#define TIMER_FAST_NS (20ull * 1000000ull)
+
+struct walk_context {
+  u64 now;
+};
+
+static long walk_one(u32 i, void* data) {
+  struct walk_context* context = data;
+  u32 index = own.walk_cursor;
+  struct slot* slot;
+  struct task_struct* p;
+  bool handed;
+
+  if (!own.walk_left || !scx_bpf_dispatch_nr_slots()) return 1;
+  own.walk_left--;
+  own.walk_cursor = index + 1 < shared.slots_high ? index + 1 : 0;
+  slot = slot_at(index);
+  if (!slot) return 0;
+  handed = slot->state == SLOT_HANDED;
+  if (handed) {
+    if (!shared.fallback) return 0; /* the engine has it and answers */
+  } else if (slot->state != SLOT_INSERTED || context->now - slot->changed < LOST_NS) {
+    return 0;
+  }
+  p = bpf_task_from_pid(slot->tid);
+  if (!p) return 0;
+  if (handed) {
+    smp_add(&slot->generation, 1); /* what the engine may still say about it is out of date */
+    set_state(slot, SLOT_INSERTED, context->now);
+    count()->recovered++;
+  } else {
+    slot->changed = context->now;
+    count()->reinserted++;
+  }
+  /* If it is in a queue after all, the kernel ignores this. */
+  dsq_insert_vtime(p, DSQ_SHARED, config.slice_default_ns, shared.vtime_max, 0);
+  bpf_task_release(p);
+  return 0;
+}
+
+static __always_inline void ask(u64 now) {
+  if (!shared.asked) {
+    shared.asked = 1;
+    own.asked_since = now;
+  }
+}
+
+static __noinline void wake_any(void) {
+  const struct cpumask* online = scx_bpf_get_online_cpumask();
+  s32 idle = scx_bpf_pick_idle_cpu(online, 0);
+
+  scx_bpf_put_cpumask(online);
+  if (idle >= 0)
+    scx_bpf_kick_cpu(idle, config.kernel.kick_idle);
+  else if (!shared.scheduler_running)
+    scx_bpf_kick_cpu(this_cpu(), config.kernel.kick_preempt);
+}
+
+/*
+ * Runs the scheduler now and then, well inside the watchdog's time, and watches that it gets on: `beat` must move
+ * within fallback_ns after it was asked to. Else the dispatcher schedules by itself until it moves again.
+ */
+static void on_heartbeat(void) {
+  u64 now = now_ns(), beat = shared.beat, next = config.fallback_ns / 2;
+
+  if (beat != own.beat_seen) {
+    own.beat_seen = beat;
+    own.beat_changed = now;
+    shared.fallback = 0;
+  }
+  if (shared.unanswered || events_waiting() > 0 || now - own.scheduler_ran >= config.heartbeat_ns) ask(now);
+  if (shared.asked) {
+    u64 since = own.asked_since > own.beat_changed ? own.asked_since : own.beat_changed;
+    if (!shared.fallback && now - since > config.fallback_ns && shared.unanswered) {
+      shared.fallback = 1;
+      shared.fallbacks++;
+    }
+    wake_any();
+  }
+  if (shared.fallback) {
+    own.walk_left = shared.slots_high;
+    next = TIMER_FAST_NS;
+  } else if (now - own.audited > LOST_NS) {
+    own.audited = now;
+    own.walk_left = shared.slots_high;
+  }
+  timer_start(TIMER_HEARTBEAT, next, false);
+}
+
+static void on_wish(void) {
+  ask(now_ns());
+  wake_any();
+}
+
+#endif

@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "scheduler/policies/virtual_time.h"
+
+#include <algorithm>
+
+namespace reprise {
+namespace {
+
+// Epochs in which competing tasks are counted: about a quarter of a second, longer than a round of slices.
+constexpr u32 kEpochBits = 28;
+// The clock moves with real time in steps of at least this, so that rounding does not stop it...
+constexpr u64 kAdvanceMin = kNsPerMs;
+// ...and at most this, since after a pause nobody is waiting.
+constexpr u64 kAdvanceMax = kNsPerSec;
+// CPU time that is charged at once is bounded: a task that ran for longer unseen did so because no one else wanted the CPU, or
+// because the dispatcher scheduled by itself.
+constexpr u64 kChargeMax = kNsPerSec;
+
+u64 later(u64 a, u64 b) { return before(a, b) ? b : a; }
+u64 earlier(u64 a, u64 b) { return before(a, b) ? a : b; }
+
+}  // namespace
+
+Expected<VirtualTime::Config> VirtualTime::config(const Options& options) {
+  const Config config{
+      .slice_ns = options.get("slice_us") * kNsPerUs,
+      .slice_min_ns = options.get("slice_min_us") * kNsPerUs,
+      .slice_max_ns = options.get("slice_max_us") * kNsPerUs,
+      .credit_ns = options.get("credit_us") * kNsPerUs,
+      .lag_ns = options.get("lag_us") * kNsPerUs,
+  };
+  if (config.slice_min_ns > config.slice_max_ns)
+    return fail(ExitCode::kUsage, "slice_min_us is greater than slice_max_us", options.text());
+  return config;
+}
+
+VirtualTime::VirtualTime(Arena& arena, const Config& config, u32 cpus)
+    : config_(config), cpus_(cpus), state_(arena.array<State>(1).data()), tasks_(arena.per_task<PerTask>()) {
+  state_->clock = config.clock_start;
+}
+
+void VirtualTime::advance(u64 now_ns) {
+  const u64 epoch = (now_ns >> kEpochBits) + 1;
+  if (epoch != state_->epoch) {
+    const bool next = epoch == state_->epoch + 1;
+    state_->weight_before = next ? state_->weight : 0;
+    state_->busy_before = next ? state_->busy : 0;
+    state_->weight = 0;
+    state_->busy = 0;
+    state_->epoch = epoch;
+  }
+  const u64 elapsed = now_ns - state_->advanced_ns;
+  if (elapsed < kAdvanceMin) return;
+  state_->advanced_ns = now_ns;
+  const u64 weight = std::max<u64>({state_->weight, state_->weight_before, kWeightDefault});
+  state_->clock += std::min(elapsed, kAdvanceMax) * kWeightDefault / (2 * weight);
+}
+
+void VirtualTime::count(PerTask& mine, const Task& task) {
+  if (mine.seen_epoch != state_->epoch) {
+    mine.seen_epoch = state_->epoch;
+    mine.seen_weight = task.weight;
+    state_->weight += task.weight;
+  }
+  const bool busy = task.exec_delta_ns > 0 && !task.woken();
+  if (busy && mine.busy_epoch != static_cast<u32>(state_->epoch)) {
+    mine.busy_epoch = static_cast<u32>(state_->epoch);
+    state_->busy += 1;
+  }
+}
+
+void VirtualTime::enqueue(TaskSlot slot, const Task& task, u64 debit_ns) {
+  PerTask& mine = tasks_[slot];
+  const u64 ran_ns = std::min(task.exec_delta_ns, kChargeMax);
+  if (mine.seen_epoch == 0) {
+    mine.vruntime = state_->clock + weighted(debit_ns, task.weight);
+  } else if (ran_ns > 0) {
+    state_->clock = later(state_->clock, mine.vruntime);
+  }
+  count(mine, task);
+
+  mine.vruntime += weighted(ran_ns, task.weight);
+  const u64 behind_ns = task.woken() ? std::min(config_.credit_ns, config_.lag_ns) : config_.lag_ns;
+  mine.vruntime = later(mine.vruntime, state_->clock - weighted(behind_ns, task.weight));
+  mine.vruntime = earlier(mine.vruntime, state_->clock + config_.lag_ns);
+
+  mine.burst_ns = std::min(mine.burst_ns + ran_ns, kChargeMax);
+  if (task.woken()) {
+    mine.burst_average_ns = mine.burst_average_ns == 0 ? mine.burst_ns : (3 * mine.burst_average_ns + mine.burst_ns) / 4;
+    mine.burst_ns = 0;
+  }
+}
+
+void VirtualTime::forget(TaskSlot slot) {
+  PerTask& mine = tasks_[slot];
+  if (mine.seen_epoch == state_->epoch) {
+    state_->weight -= mine.seen_weight;
+  } else if (mine.seen_epoch + 1 == state_->epoch) {
+    state_->weight_before -= std::min<u64>(state_->weight_before, mine.seen_weight);
+  }
+  mine = PerTask{};
+}
+
+u64 VirtualTime::burst_ns(TaskSlot slot) const {
+  return std::max(tasks_[slot].burst_average_ns, tasks_[slot].burst_ns);
+}
+
+u64 VirtualTime::slice_ns(const Task& task) const {
+  const u64 busy = std::max(state_->busy, state_->busy_before);
+  const u64 busy_per_cpu = std::max<u64>(1, (busy + cpus_ - 1) / cpus_);
+  return std::clamp(config_.slice_ns * task.weight / kWeightDefault / busy_per_cpu, config_.slice_min_ns,
+                    config_.slice_max_ns);
+}
+
+u64 VirtualTime::deadline(TaskSlot slot, const Task& task, u64 burst_ns) const {
+  return tasks_[slot].vruntime + weighted(std::min(burst_ns, slice_ns(task)), task.weight);
+}
+
+}  // namespace reprise

@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// VirtualTime: weighted fair sharing of the CPUs, as bookkeeping that several policies share.
+//
+// Each task has a virtual runtime: the CPU time that it has had, divided by its weight (kWeightDefault counts as 1). Whoever
+// has the smallest is owed the most. Tasks are ordered by a deadline:
+//
+//   deadline = vruntime + what the task is likely to use before it sleeps, at most its slice, divided by its weight
+//
+// so of two tasks that are owed the same the one that needs less goes first. The deadline is an order and nothing else: it
+// is computed afresh for each enqueue and never becomes part of the vruntime. Only CPU time that was used does, once
+// (Task::exec_delta_ns), when the task is seen again.
+//
+// The clock is the virtual time at which newcomers enter and sleepers come back. It is the largest vruntime at which a
+// task is known to have *begun* to run (start-time fair queueing: Goyal, Vin, Cheng, SIGCOMM 1996). So it moves at the pace
+// of one task among those that compete, whatever their number and the number of CPUs, and no faster. A vruntime is kept near it:
+//   - a task that wakes is at most `credit` behind: a long sleep does not buy a long monopoly;
+//   - any other is at most `lag` behind or ahead: what happened long ago, or on a CPU that nobody else wanted, is forgotten.
+// `credit` and `lag` are CPU time of that task when behind, so weights count; `lag` is virtual time when ahead, since it
+// bounds how long a light task can be kept waiting.
+//
+// A clock that moves only when a task is seen again would stand still under an endless stream of tasks that
+// run once and exit, each of which would enter ahead of those who wait. So it moves with real time, too, at half of the pace
+// that one CPU gives to each of the tasks seen of late: well below the fair pace, above zero.
+//
+// Virtual times may wrap and are compared by `before`.
+// Thread safety: none. State: in the arena.
+#pragma once
+
+#include <array>
+#include <span>
+
+#include "scheduler/core/arena.h"
+#include "scheduler/core/options.h"
+#include "scheduler/core/task.h"
+
+namespace reprise {
+
+class VirtualTime {
+ public:
+  /// Where the clock starts: above all that a dispatcher may have inserted by itself at 0.
+  static constexpr u64 kClockStart = kNsPerSec;
+
+  struct Config {
+    u64 slice_ns;
+    u64 slice_min_ns;
+    u64 slice_max_ns;
+    u64 credit_ns;
+    u64 lag_ns;
+    u64 clock_start = kClockStart;  // another one only in tests
+  };
+
+  /// The options that `config` reads; a policy that uses this class lists them among its own.
+  static constexpr std::array<OptionSpec, 5> kOptions = {{
+      {"slice_us", "us", 100, 1'000'000, 20'000, "slice at weight 100 with one busy task per CPU; shrinks with their number"},
+      {"slice_min_us", "us", 50, 1'000'000, 1'000, "no slice is shorter, for the sake of throughput"},
+      {"slice_max_us", "us", 50, 1'000'000, 20'000, "no slice is longer, for the sake of latency"},
+      {"credit_us", "us", 0, 1'000'000, 20'000, "CPU time that a sleeper may have saved up when it wakes"},
+      {"lag_us", "us", 1'000, 10'000'000, 500'000, "how far from the others' progress a task may get"},
+  }};
+
+  /// Error (kUsage): slice_min_us is greater than slice_max_us.
+  static Expected<Config> config(const Options&);
+
+  static std::size_t bytes(std::size_t max_tasks) { return Arena::bytes<State>(1) + Arena::bytes<PerTask>(max_tasks); }
+
+  VirtualTime(Arena&, const Config&, u32 cpus);
+
+  /// Moves the clock with real time; to be called before `enqueue`.
+  void advance(u64 now_ns);
+  /// A task was enqueued: charges what it ran since it was last seen. A task that was never seen before enters at
+  /// the clock plus `debit_ns` of its own CPU time.
+  void enqueue(TaskSlot, const Task&, u64 debit_ns = 0);
+  /// A task is gone.
+  void forget(TaskSlot);
+
+  [[nodiscard]] u64 clock() const { return state_->clock; }
+  [[nodiscard]] u64 vruntime(TaskSlot slot) const { return tasks_[slot].vruntime; }
+  /// CPU time that the task is likely to use before it sleeps: what it used of late.
+  [[nodiscard]] u64 burst_ns(TaskSlot slot) const;
+  /// By the task's weight and the number of busy tasks per CPU; within the configured bounds.
+  [[nodiscard]] u64 slice_ns(const Task&) const;
+  /// `burst_ns` counts up to a slice.
+  [[nodiscard]] u64 deadline(TaskSlot, const Task&, u64 burst_ns) const;
+
+  /// CPU time as virtual time.
+  [[nodiscard]] static constexpr u64 weighted(u64 exec_ns, u32 weight) { return exec_ns * kWeightDefault / weight; }
+
+ private:
+  struct State {
+    u64 clock;
+    u64 advanced_ns;    // the time at which `advance` last moved the clock
+    u64 epoch;          // of the counts below; 0: none yet
+    u64 weight;         // of the tasks enqueued in this epoch and still alive
+    u64 weight_before;  // in the one before
+    u32 busy;           // tasks that ran in this epoch and wanted to go on
+    u32 busy_before;
+  };
+  struct PerTask {
+    u64 vruntime;
+    u64 burst_ns;          // CPU time since it last slept
+    u64 burst_average_ns;  // of its past bursts
+    u64 seen_epoch;        // in which it was last enqueued; 0: never seen
+    u32 seen_weight;       // what it counts for there
+    u32 busy_epoch;        // in which it last counted as busy; the low bits will do
+  };
+
+  void count(PerTask&, const Task&);
+
+  Config config_;
+  u32 cpus_;
+  State* state_;
+  std::span<PerTask> tasks_;
+};
+
+}  // namespace reprise

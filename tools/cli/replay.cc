@@ -1,0 +1,228 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// reprise replay: the recorded inputs go through an engine again; says whether the decisions came out identical, and
+// where they first did not.
+#include "traces/replay.h"
+
+#include <algorithm>
+#include <chrono>
+
+#include "tools/cli/arguments.h"
+#include "tools/cli/command.h"
+#include "tools/cli/trace_text.h"
+#include "traces/format.h"
+
+namespace reprise::cli {
+namespace {
+
+constexpr char kDescription[] =
+    "Feeds the inputs that FILE holds to an engine again and compares every decision with the recorded one: CPU,\n"
+    "slice, vtime and flags, field by field. With --policy it asks how often another policy would have decided\n"
+    "alike; what the machine would then have done is not what a replay can tell.";
+constexpr char kFooter[] =
+    "examples\n"
+    "  reprise replay run.rtrace                             are all decisions identical?\n"
+    "  reprise replay run.rtrace --policy vruntime:slice_us=3000\n"
+    "  reprise replay run.rtrace --from-step 50000 --to-step 60000 --json\n\n"
+    "exit status\n"
+    "  0 identical   3 diverged   1 the policy broke its contract   65 the trace is damaged, has a gap or is empty";
+
+Json decision_json(const std::optional<Decision>& decision) {
+  if (!decision) return nullptr;
+  return Json::parse(trace::json_decision(*decision));
+}
+
+Json divergence_json(const std::optional<trace::Divergence>& found) {
+  if (!found) return nullptr;
+  Json event = nullptr;
+  if (found->event) event = Json::parse(trace::json_event(*found->event));
+  return {{"session", found->session},
+          {"step", found->step},
+          {"time_ns", found->time_ns},
+          {"position", found->position},
+          {"field", found->field},
+          {"tid", found->tid},
+          {"comm", found->comm},
+          {"event_step", found->event_step},
+          {"event", event},
+          {"recorded", decision_json(found->recorded)},
+          {"replayed", decision_json(found->replayed)},
+          {"sentence", found->sentence}};
+}
+
+class Replay final : public Command {
+ public:
+  void declare(CLI::App&) override;
+  Expected<ExitCode> run(Console&) override;
+
+ private:
+  Expected<void> check_options() const;
+  Expected<ExitCode> judge(const trace::Reader&, const trace::ReplayResult&, std::optional<Error>&) const;
+  Json result_json(const trace::Reader&, const trace::ReplayResult&, u64 per_second) const;
+  void show(Console&, const trace::ReplayResult&, u64 per_second) const;
+
+  std::string file_;
+  trace::ReplayOptions options_;
+};
+
+void Replay::declare(CLI::App& app) {
+  app.description(kDescription);
+  app.footer(kFooter);
+  app.add_option("FILE", file_, "a trace (.rtrace)")->required();
+  app.add_option("-p,--policy", options_.policy, "another policy instead of the recorded one, as name:key=value,...")
+      ->type_name("P");
+  add_number(app, "--from-step", options_.from_step, {"N", 1, ~u64{0}, false},
+             "start at the newest snapshot that lets this step be reached");
+  add_number(app, "--to-step", options_.to_step, {"N", 1, ~u64{0}, false}, "stop after this step");
+}
+
+// Spelled wrong, it should not take a pass over the trace to be told so.
+Expected<void> Replay::check_options() const {
+  if (options_.from_step > options_.to_step)
+    return fail(ExitCode::kUsage,
+                fmt::format("--from-step {} lies after --to-step {}", options_.from_step, options_.to_step));
+  if (options_.policy.empty()) return {};
+  auto found = find_recorded_policy(options_.policy);
+  if (!found) return std::unexpected(found.error());
+  return {};
+}
+
+Expected<ExitCode> Replay::run(Console& console) {
+  if (auto checked = check_options(); !checked) return std::unexpected(checked.error());
+  auto reader = trace::Reader::open(file_, {.kinds = trace::kReadSteps | trace::kReadSnapshots});
+  if (!reader) return std::unexpected(reader.error());
+  if (console.shows_progress()) {
+    options_.progress = [&](u64 steps, u64 decisions) {
+      console.progress(fmt::format("{} steps, {} decisions", grouped(steps), grouped(decisions)));
+    };
+  }
+  const auto began = std::chrono::steady_clock::now();
+  auto result = trace::replay(*reader, find_recorded_policy, options_);
+  const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - began;
+  show_problems(console, reader->problems());
+  if (!result) return std::unexpected(result.error());
+  const auto per_second = static_cast<u64>(static_cast<double>(result->decisions) / std::max(seconds.count(), 1e-9));
+
+  std::optional<Error> error;
+  auto code = judge(*reader, *result, error);
+  if (!console.json()) show(console, *result, per_second);
+  if (error) console.error(*error);
+  if (console.json()) {
+    Json json = result_json(*reader, *result, per_second);
+    if (error) json["error"] = error_json(*error);
+    console.document(json);
+  }
+  return code;
+}
+
+// A divergence before the damage is as real as one in a whole trace: it counts first.
+Expected<ExitCode> Replay::judge(const trace::Reader& reader, const trace::ReplayResult& result,
+                                 std::optional<Error>& error) const {
+  const std::string so_far = fmt::format("what was replayed before that is right: {}", counted(result.steps, "step"));
+  if (result.contract) {
+    error = result.contract;
+    return ExitCode::kExpectationFailed;
+  }
+  if (result.first_divergence) return ExitCode::kDiverged;
+  if (reader.damaged()) {
+    error = damage_error(reader, so_far);
+  } else if (result.gap) {
+    error = Error{ExitCode::kBadInput,
+                  fmt::format("steps {}..{} are missing: the recorder could not keep up, the replay ends there",
+                              result.gap->first_step, result.gap->last_step),
+                  file_, fmt::format("{}; --from-step {} replays what follows", so_far, result.gap->last_step + 1)};
+  } else if (result.decisions == 0 && result.events == 0) {
+    error = Error{ExitCode::kBadInput, "nothing was compared: these steps hold no events and no decisions", file_,
+                  "record for longer, or with a workload: reprise live --policy P --record FILE -- COMMAND"};
+  } else {
+    return ExitCode::kDone;
+  }
+  return ExitCode::kBadInput;
+}
+
+Json Replay::result_json(const trace::Reader& reader, const trace::ReplayResult& result, u64 per_second) const {
+  Json gap = nullptr;
+  if (result.gap) gap = gap_json(*result.gap);
+  Json contract = nullptr;
+  if (result.contract) contract = error_json(*result.contract);
+  Json policy = nullptr;
+  if (result.policy_replaced) policy = options_.policy;
+  return {{"schema", "reprise.replay/1"},
+          {"file", file_},
+          {"sessions", result.sessions},
+          {"steps", result.steps},
+          {"events", result.events},
+          {"decisions", result.decisions},
+          {"identical", result.identical},
+          {"divergent", result.divergent},
+          {"decisions_sha256", result.decisions_sha256},
+          {"first_divergence", divergence_json(result.first_divergence)},
+          {"hashes_checked", result.hashes_checked},
+          {"hashes_different", result.hashes_different},
+          {"started_after_step", result.started_after_step},
+          {"other_policy", policy},
+          {"different_code", result.different_code},
+          {"gap", gap},
+          {"contract", contract},
+          {"damaged", reader.damaged()},
+          {"problems", problems_json(reader.problems())},
+          {"decisions_per_second", per_second}};
+}
+
+// Both decisions side by side, a line per field, the ones that differ marked.
+void show_decisions(Console& console, const trace::Divergence& found) {
+  const Json recorded = decision_json(found.recorded);
+  const Json replayed = decision_json(found.replayed);
+  const Json& keys = recorded.is_null() ? replayed : recorded;
+  if (keys.is_null()) return;
+  console.print("\n  {:<14}{:>24}{:>24}\n", "decision", "recorded", "replayed");
+  for (const auto& [key, value] : keys.items()) {
+    const auto text = [&key = key](const Json& side) { return side.is_null() ? "-" : side.at(key).dump(); };
+    const std::string left = text(recorded);
+    const std::string right = text(replayed);
+    const std::string line = fmt::format("  {:<14}{:>24}{:>24}", key, left, right);
+    if (left == right) {
+      console.print("{}\n", line);
+    } else {
+      console.print("{}\n", console.out_colour(Console::Colour::kRed, line + "  <- differs"));
+    }
+  }
+}
+
+void show_divergence(Console& console, const trace::Divergence& found) {
+  console.print("\nfirst divergence: {}\n", found.sentence);
+  console.print("  session {}, step {}, decision {} of it, at {} s\n", found.session, found.step, found.position,
+                seconds_text(found.time_ns));
+  if (found.tid != 0) console.print("  task {} ({})\n", found.tid, trace::json_escape(found.comm));
+  if (found.event)
+    console.print("  answers, from step {}: {}\n", found.event_step, trace::format_event(*found.event));
+  show_decisions(console, found);
+}
+
+void Replay::show(Console& console, const trace::ReplayResult& result, u64 per_second) const {
+  const auto counts = fmt::format("{} in {}, {} ({} events)", counted(result.decisions, "decision"),
+                                  counted(result.steps, "step"), counted(result.sessions, "session"),
+                                  grouped(result.events));
+  if (result.started_after_step != 0)
+    console.print("started from the snapshot after step {}\n", grouped(result.started_after_step));
+  if (!result.first_divergence && result.divergent == 0) {
+    console.print("{}: {}\n", console.out_colour(Console::Colour::kGreen, "identical"), counts);
+  } else {
+    console.print("{}: {}\n", console.out_colour(Console::Colour::kRed, "diverged"), counts);
+    console.print("  identical {}, different {} ({} alike)\n", grouped(result.identical), grouped(result.divergent),
+                  percent_text(result.identical, result.decisions));
+  }
+  if (result.hashes_checked != 0)
+    console.print("  state hashes compared: {}, different: {}\n", grouped(result.hashes_checked),
+                  grouped(result.hashes_different));
+  if (!result.different_code.empty())
+    console.print("  recorded by other code than this program's: {}\n", fmt::join(result.different_code, ", "));
+  if (result.first_divergence) show_divergence(console, *result.first_divergence);
+  console.print("decisions sha256 {}\n", result.decisions_sha256);
+  console.message("{} decisions per second", grouped(per_second));
+}
+
+}  // namespace
+
+std::unique_ptr<Command> make_replay() { return std::make_unique<Replay>(); }
+
+}  // namespace reprise::cli
