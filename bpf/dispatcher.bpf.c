@@ -98,6 +98,7 @@ OPS(void, dispatch, s32 cpu, struct task_struct* prev) {
 
   if (work_pending()) {
     if (prev && is_scheduler(prev) && prev->scx.flags & config.kernel.task_queued) {
+      shared.asked = 0; /* it goes on and makes the turn that was asked for: ops.running is not called */
       task_set_slice(prev, config.slice_scheduler_ns);
       return;
     }
@@ -284,13 +285,13 @@ OPS(void, exit_task, struct task_struct* p, struct scx_exit_task_args* args) {
 OPS_SLEEPABLE(s32, init) {
   s32 error;
 
-  error = scx_bpf_create_dsq(DSQ_SHARED, -1);
+  error = create_dsq(DSQ_SHARED);
   if (error) return error;
-  error = scx_bpf_create_dsq(DSQ_SCHEDULER, -1);
+  error = create_dsq(DSQ_SCHEDULER);
   if (error) return error;
   for (u32 cpu = 0; cpu < WIRE_MAX_CPUS; cpu++) {
     if (cpu >= config.cpus) break;
-    error = scx_bpf_create_dsq(cpu, -1);
+    error = create_dsq(cpu);
     if (error) return error;
   }
   error = timers_init();

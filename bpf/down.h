@@ -20,19 +20,19 @@ static __always_inline u64 target(struct task_struct* p, const struct wire_messa
   *claimed = -1;
   *bounced = false;
   if (message->cpu == WIRE_ANY_CPU) {
-    *claimed = scx_bpf_pick_idle_cpu(p->cpus_ptr, 0);
+    *claimed = pick_idle_cpu(p->cpus_ptr);
     return DSQ_SHARED;
   }
   if (message->flags & WIRE_DISPATCH_IDLE) {
-    if (allowed_on(p, message->cpu) && scx_bpf_test_and_clear_cpu_idle(message->cpu))
+    if (allowed_on(p, message->cpu) && take_idle_cpu(message->cpu))
       *claimed = message->cpu;
     else
-      *claimed = scx_bpf_pick_idle_cpu(p->cpus_ptr, 0);
+      *claimed = pick_idle_cpu(p->cpus_ptr);
     return *claimed >= 0 ? (u64)*claimed : DSQ_SHARED;
   }
   if (!allowed_on(p, message->cpu)) {
     *bounced = true;
-    *claimed = scx_bpf_pick_idle_cpu(p->cpus_ptr, 0);
+    *claimed = pick_idle_cpu(p->cpus_ptr);
     return DSQ_SHARED;
   }
   return (u64)message->cpu;
@@ -70,7 +70,7 @@ static __always_inline void dispatch_task(const struct wire_message* message) {
    * still the enqueue that the engine decided on: ops.dequeue bumps the generation before the kernel counts on.
    */
   if (slot->generation != message->generation || (queue < WIRE_MAX_CPUS && !allowed_on(p, (s32)queue))) {
-    scx_bpf_dispatch_cancel();
+    dispatch_cancel();
     result = WIRE_CANCELLED;
     count()->cancelled++;
   } else {
@@ -84,9 +84,9 @@ static __always_inline void dispatch_task(const struct wire_message* message) {
     }
   }
   if (claimed >= 0)
-    scx_bpf_kick_cpu(claimed, config.kernel.kick_idle);
+    kick_cpu(claimed, config.kernel.kick_idle);
   else if (result == WIRE_INSERTED && queue < WIRE_MAX_CPUS)
-    scx_bpf_kick_cpu((s32)queue,
+    kick_cpu((s32)queue,
                      message->flags & WIRE_DISPATCH_PREEMPT ? config.kernel.kick_preempt : config.kernel.kick_idle);
   RECORD(WIRE_K_ANSWER, result, tid, message->generation, queue, message->vtime);
   bpf_task_release(p);
@@ -98,14 +98,14 @@ static long carry_out(const struct wire_message* message) {
   if (message->kind == WIRE_DISPATCH)
     dispatch_task(message);
   else if (message->kind == WIRE_PREEMPT && (u32)message->cpu < config.cpus)
-    scx_bpf_kick_cpu(message->cpu, config.kernel.kick_preempt);
+    kick_cpu(message->cpu, config.kernel.kick_preempt);
   else if (message->kind == WIRE_WAKE_AT && message->vtime)
     timer_start(TIMER_WISH, message->vtime, true);
   else if (message->kind == WIRE_WAKE_AT)
     timer_cancel(TIMER_WISH);
   else
     count()->failed++;
-  return scx_bpf_dispatch_nr_slots() <= 1;
+  return dispatch_slots() <= 1;
 }
 
 #endif

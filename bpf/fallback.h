@@ -24,7 +24,7 @@ static long walk_one(u32 i, void* data) {
   struct task_struct* p;
   bool handed;
 
-  if (!own.walk_left || !scx_bpf_dispatch_nr_slots()) return 1;
+  if (!own.walk_left || !dispatch_slots()) return 1;
   own.walk_left--;
   own.walk_cursor = index + 1 < shared.slots_high ? index + 1 : 0;
   slot = slot_at(index);
@@ -59,14 +59,12 @@ static __always_inline void ask(u64 now) {
 }
 
 static __noinline void wake_any(void) {
-  const struct cpumask* online = scx_bpf_get_online_cpumask();
-  s32 idle = scx_bpf_pick_idle_cpu(online, 0);
+  s32 idle = pick_any_idle_cpu();
 
-  scx_bpf_put_cpumask(online);
   if (idle >= 0)
-    scx_bpf_kick_cpu(idle, config.kernel.kick_idle);
+    kick_cpu(idle, config.kernel.kick_idle);
   else if (!shared.scheduler_running)
-    scx_bpf_kick_cpu(this_cpu(), config.kernel.kick_preempt);
+    kick_cpu(this_cpu(), config.kernel.kick_preempt);
 }
 
 /*

@@ -67,6 +67,16 @@ struct sched_ext_entity {
 
 struct sched_entity {
   u64 sum_exec_runtime;
+  unsigned char sched_delayed; /* for the recorder */
+};
+
+struct sched_class;
+struct files_struct;
+struct thread_info {
+  u32 status; /* x86 */
+  struct {
+    u32 count;
+  } preempt; /* arm64 */
 };
 
 struct task_struct {
@@ -80,6 +90,15 @@ struct task_struct {
   char comm[16];
   struct sched_entity se;
   struct sched_ext_entity scx;
+  /* For the recorder only. */
+  struct thread_info thread_info;
+  unsigned int __state;
+  int on_rq;
+  int prio;
+  int static_prio;
+  unsigned int policy;
+  const struct sched_class* sched_class;
+  struct files_struct* files;
 };
 
 struct scx_init_task_args {
@@ -139,7 +158,15 @@ struct bpf_dynptr {
   u64 opaque[2];
 } __attribute__((aligned(8)));
 
-extern s32 scx_bpf_create_dsq(u64 dsq_id, s32 node) __ksym __weak;
+/*
+ * Kernel functions. All are weak: which of them a kernel has is found out at load (bpf_ksym_exists).
+ *
+ * From 7.1 on many take a hidden last argument, filled in by the verifier (KF_IMPLICIT_ARGS). Where the kernel's BTF was
+ * made by an old pahole, as in Debian's 7.2, it shows that argument for some of them, which nobody can then call; a
+ * function with a substitute below is worked around, for the others the runtime says which build is broken
+ * (scheduler/live/kernel_features.cc).
+ */
+extern s32 scx_bpf_create_dsq(u64 dsq, s32 node) __ksym __weak;
 extern u32 scx_bpf_dispatch_nr_slots(void) __ksym __weak;
 extern void scx_bpf_dispatch_cancel(void) __ksym __weak;
 extern void scx_bpf_kick_cpu(s32 cpu, u64 flags) __ksym __weak;
@@ -160,16 +187,22 @@ extern bool scx_bpf_consume(u64 dsq) __ksym __weak;
 extern void scx_bpf_dsq_insert(struct task_struct* p, u64 dsq, u64 slice, u64 flags) __ksym __weak;
 extern void scx_bpf_dsq_insert_vtime(struct task_struct* p, u64 dsq, u64 slice, u64 vtime, u64 flags) __ksym __weak;
 extern bool scx_bpf_dsq_move_to_local(u64 dsq) __ksym __weak;
-/* 6.19 and later */
-extern bool scx_bpf_dsq_insert___v2(struct task_struct* p, u64 dsq, u64 slice, u64 flags) __ksym __weak;
+/* 6.19 and later. libbpf cuts off the last flavour only, so that ___v2 stays part of the name. */
+extern bool scx_bpf_dsq_insert___v2___new(struct task_struct* p, u64 dsq, u64 slice, u64 flags) __ksym __weak;
 extern bool __scx_bpf_dsq_insert_vtime(struct task_struct* p, struct scx_bpf_dsq_insert_vtime_args* args) __ksym
     __weak;
-extern bool scx_bpf_dsq_move_to_local___v2(u64 dsq, u64 flags) __ksym __weak;
+extern bool scx_bpf_dsq_move_to_local___v2___new(u64 dsq, u64 flags) __ksym __weak;
 extern bool scx_bpf_task_set_slice(struct task_struct* p, u64 slice) __ksym __weak;
 
+static __always_inline s32 create_dsq(u64 dsq) { return scx_bpf_create_dsq(dsq, -1); }
+static __always_inline u32 dispatch_slots(void) { return scx_bpf_dispatch_nr_slots(); }
+static __always_inline void dispatch_cancel(void) { scx_bpf_dispatch_cancel(); }
+static __always_inline void kick_cpu(s32 cpu, u64 flags) { scx_bpf_kick_cpu(cpu, flags); }
+static __always_inline bool take_idle_cpu(s32 cpu) { return scx_bpf_test_and_clear_cpu_idle(cpu); }
+
 static __always_inline void dsq_insert(struct task_struct* p, u64 dsq, u64 slice, u64 flags) {
-  if (bpf_ksym_exists(scx_bpf_dsq_insert___v2))
-    scx_bpf_dsq_insert___v2(p, dsq, slice, flags);
+  if (bpf_ksym_exists(scx_bpf_dsq_insert___v2___new))
+    scx_bpf_dsq_insert___v2___new(p, dsq, slice, flags);
   else if (bpf_ksym_exists(scx_bpf_dsq_insert))
     scx_bpf_dsq_insert(p, dsq, slice, flags);
   else
@@ -188,11 +221,12 @@ static __always_inline void dsq_insert_vtime(struct task_struct* p, u64 dsq, u64
 }
 
 static __always_inline bool dsq_move_to_local(u64 dsq) {
-  if (bpf_ksym_exists(scx_bpf_dsq_move_to_local___v2)) return scx_bpf_dsq_move_to_local___v2(dsq, 0);
+  if (bpf_ksym_exists(scx_bpf_dsq_move_to_local___v2___new)) return scx_bpf_dsq_move_to_local___v2___new(dsq, 0);
   if (bpf_ksym_exists(scx_bpf_dsq_move_to_local)) return scx_bpf_dsq_move_to_local(dsq);
   return scx_bpf_consume(dsq);
 }
 
+/* Where there is no setter the field itself may be written. */
 static __always_inline void task_set_slice(struct task_struct* p, u64 slice) {
   if (bpf_ksym_exists(scx_bpf_task_set_slice))
     scx_bpf_task_set_slice(p, slice);

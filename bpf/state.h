@@ -228,6 +228,28 @@ static __always_inline struct slot* slot_of(struct task_struct* p, u32* index) {
   return slot_at(context->slot);
 }
 
+/*
+ * An idle CPU of a mask, taken out of the kernel's idle mask: whoever takes one kicks it. -1: none. Where the kernel's own
+ * function cannot be called, the idle bits that ops.update_idle keeps serve, without its knowledge of SMT and caches.
+ */
+static __noinline s32 take_known_idle_cpu(const struct cpumask* allowed __arg_trusted) {
+  for (u32 cpu = 0; cpu < WIRE_MAX_CPUS; cpu++) {
+    if (cpu >= config.cpus) break;
+    if (shared.idle[cpu / 64] >> (cpu % 64) & 1 && bpf_cpumask_test_cpu(cpu, allowed) && take_idle_cpu(cpu)) return cpu;
+  }
+  return -1;
+}
+static __always_inline s32 pick_idle_cpu(const struct cpumask* allowed) {
+  if (bpf_ksym_exists(scx_bpf_pick_idle_cpu)) return scx_bpf_pick_idle_cpu(allowed, 0);
+  return take_known_idle_cpu(allowed);
+}
+static __always_inline s32 pick_any_idle_cpu(void) {
+  const struct cpumask* online = scx_bpf_get_online_cpumask();
+  s32 cpu = pick_idle_cpu(online);
+  scx_bpf_put_cpumask(online);
+  return cpu;
+}
+
 static __always_inline void set_state(struct slot* slot, u32 state, u64 now) {
   u32 old = slot->state;
   if (old == state) return;

@@ -99,20 +99,17 @@ static __always_inline bool idle_known(s32 cpu) {
  * it by itself (wakeup_preempt_idle). Else an idle CPU is woken, or, for a wakeup, one task is preempted.
  */
 static __noinline void wake_scheduler(s32 cpu, bool wakeup) {
-  const struct cpumask* online;
   s32 idle;
 
   if (shared.scheduler_running) return;
   if (wakeup && idle_known(cpu)) return;
-  online = scx_bpf_get_online_cpumask();
-  idle = scx_bpf_pick_idle_cpu(online, 0);
-  scx_bpf_put_cpumask(online);
+  idle = pick_any_idle_cpu();
   if (idle >= 0) {
-    scx_bpf_kick_cpu(idle, config.kernel.kick_idle);
+    kick_cpu(idle, config.kernel.kick_idle);
   } else if (wakeup && config.kick == WIRE_KICK_PREEMPT && !own.kicked) {
     own.kicked = 1;
     count()->kicks++;
-    scx_bpf_kick_cpu(cpu, config.kernel.kick_preempt);
+    kick_cpu(cpu, config.kernel.kick_preempt);
   }
 }
 
@@ -161,8 +158,8 @@ static __always_inline void to_tail(struct task_struct* p) {
 }
 
 static __always_inline void wake_idle_for(struct task_struct* p) {
-  s32 idle = scx_bpf_pick_idle_cpu(p->cpus_ptr, 0);
-  if (idle >= 0) scx_bpf_kick_cpu(idle, config.kernel.kick_idle);
+  s32 idle = pick_idle_cpu(p->cpus_ptr);
+  if (idle >= 0) kick_cpu(idle, config.kernel.kick_idle);
 }
 
 /*

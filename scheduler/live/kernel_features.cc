@@ -47,6 +47,24 @@ bool has_function(const btf* kernel, const char* name) {
   return btf__find_by_name_kind(kernel, name, BTF_KIND_FUNC) > 0;
 }
 
+// From 7.1 on many functions take a hidden last argument, which the build takes out of their public type and leaves in
+// that of NAME_impl. An old pahole leaves it in the public one, and nobody can call the function then.
+bool is_malformed(const btf* kernel, const std::string& name) {
+  const int id = btf__find_by_name_kind(kernel, name.c_str(), BTF_KIND_FUNC);
+  if (id < 0 || has_function(kernel, (name + "_impl").c_str())) return false;
+  const btf_type* function = btf__type_by_id(kernel, static_cast<u32>(id));
+  const btf_type* type = btf__type_by_id(kernel, function->type);
+  const u32 arguments = btf_vlen(type);
+  if (arguments == 0) return false;
+  const btf_type* last = btf__type_by_id(kernel, btf_params(type)[arguments - 1].type);
+  while (last && (btf_is_ptr(last) || btf_is_mod(last))) last = btf__type_by_id(kernel, last->type);
+  return last && std::string_view(btf__name_by_offset(kernel, last->name_off)) == "bpf_prog_aux";
+}
+
+// Without these the dispatcher cannot work; for the others it has substitutes (bpf/kernel.h).
+constexpr const char* kRequired[] = {"scx_bpf_create_dsq", "scx_bpf_kick_cpu", "scx_bpf_dispatch_nr_slots",
+                                     "scx_bpf_dispatch_cancel", "scx_bpf_test_and_clear_cpu_idle"};
+
 constexpr const char* kOptional[] = {
     "scx_bpf_dispatch_vtime", "scx_bpf_dsq_insert_vtime", "__scx_bpf_dsq_insert_vtime", "scx_bpf_consume",
     "scx_bpf_dsq_move_to_local", "scx_bpf_task_set_slice", "scx_bpf_dsq_peek"};
@@ -94,7 +112,15 @@ Expected<KernelFeatures> read_kernel_features() {
   features.ops_allow_queued_wakeup = value("scx_ops_flags", "SCX_OPS_ALLOW_QUEUED_WAKEUP", 32);
   features.exit_code_restart = value("scx_exit_code", "SCX_ECODE_ACT_RESTART", 1ull << 48);
   for (const char* name : kOptional)
-    if (has_function(kernel.get(), name)) features.present.emplace_back(name);
+    if (has_function(kernel.get(), name) && !is_malformed(kernel.get(), name)) features.present.emplace_back(name);
+  std::string broken;
+  for (const char* name : kRequired)
+    if (!has_function(kernel.get(), name) || is_malformed(kernel.get(), name)) broken += std::string(" ") + name;
+  if (!broken.empty())
+    return fail(ExitCode::kNoSchedExt, "this kernel's BTF is malformed for functions that the dispatcher calls:" + broken,
+                "/sys/kernel/btf/vmlinux",
+                "the kernel was built with a pahole older than 1.26; no scheduler can call these here. Use another build "
+                "of this kernel");
   if (!v.kick_idle || !v.dsq_local || !v.task_queued || !features.ops_enq_last)
     return fail(ExitCode::kNoSchedExt, "this kernel's sched_ext lacks values that the dispatcher needs",
                 "/sys/kernel/btf/vmlinux", "kernels from 6.12 on have them; run reprise doctor");

@@ -77,8 +77,8 @@ void add_common_options(CLI::App& app, CommonOptions& options) {
   app.add_flag_function(
       "-v,--verbose", [&options](std::int64_t count) { options.verbosity = static_cast<int>(count); },
       "say more; may be repeated");
-  app.add_flag("-h,--help", "this text");
-  app.add_flag("-V,--version", "version, compiler and hashes of the code that decides");
+  app.add_flag_function("-h,--help", [](std::int64_t) {}, "this text");
+  app.add_flag_function("-V,--version", [](std::int64_t) {}, "version, compiler and hashes of the code that decides");
 }
 
 bool wants(std::span<const std::string> arguments, std::initializer_list<std::string_view> names) {
@@ -134,7 +134,8 @@ std::string help_text(const CLI::App& app, bool takes_trailing) {
   std::string rows;
   for (const CLI::Option* option : app.get_options()) {
     if (option->get_positional()) {
-      usage += fmt::format(option->get_required() ? " {}" : " [{}]", option->get_single_name());
+      const std::string name = option->get_single_name();
+      usage += option->get_required() ? ' ' + name : " [" + name + ']';
       positionals += help_row(*option);
     } else {
       rows += help_row(*option);

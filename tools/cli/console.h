@@ -7,7 +7,8 @@
 // Thread safety: none.
 #pragma once
 
-#include <fmt/core.h>
+#include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <nlohmann/json.hpp>
 #include <string>

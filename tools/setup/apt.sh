@@ -32,6 +32,12 @@ apt_view() {
     )
 }
 
+# apt_needed WHAT: ends unless this system can fetch from Debian's archive and check its signatures.
+apt_needed() {
+    command -v apt-get >/dev/null && command -v dpkg >/dev/null && [[ -r $KEYRING ]] && return
+    die "$EX_UNAVAILABLE" "$1" "it is fetched with apt and checked with $KEYRING, which are not here"
+}
+
 # Hooks of the machine's configuration belong to its own lists, so none runs here.
 apt_update() {
     apt-get "${apt_options[@]}" -o APT::Update::Error-Mode=any \

@@ -6,7 +6,7 @@
 #   $REPRISE_CACHE/kernels/latest -> the newest of all
 
 # The series that the kernel matrix of the tests boots, beside the newest.
-kernel_matrix=(7.0 7.2)
+kernel_matrix=(6.19 7.0 7.2.6)
 
 # kernels_offered PREFIX: full versions that Debian offers and that start with PREFIX ('' for any), newest first.
 kernels_offered() {
@@ -23,6 +23,7 @@ kernel_fetch() {
     if [[ -z ${setup_refresh:-} && -r $dir/$link/vmlinuz ]]; then
         return 0
     fi
+    apt_needed "a kernel with sched_ext is missing: $dir/$link/vmlinuz"
     apt_view_kernels
     if [[ -z ${kernel_lists_fresh:-} ]]; then
         apt_update

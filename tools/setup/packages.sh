@@ -97,7 +97,7 @@ packages_setup() {
     ((${#missing[@]} > 0)) || return 0
     if ((EUID != 0)); then
         die "$EX_NOPERM" "these packages are missing and only root can install them: ${missing[*]}" \
-            "run: sudo tools/dev setup"
+            "run tools/dev setup as root once; afterwards everything works without root, too"
     fi
     apt_view "host-$release" < <(packages_view "$release")
     apt_update

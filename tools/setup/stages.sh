@@ -3,14 +3,16 @@
 # Runs named stages one after the other and ends with a table of them, whatever happened. Sourced by tools/dev.
 
 stage_table=()
-stage_passed=0 stage_failed=0 stage_skipped=0
+stage_names=()
+stage_passed=0 stage_failed=0
 stage_only=()       # if not empty: only these run
 stage_keep_going='' # if not empty: a failure does not keep the later ones from running
 
-# stage NAME CMD...: CMD may be a function. Status 77 counts as skipped: the stage says why itself.
+# stage NAME CMD...: CMD may be a function. There are no skips: what a stage needs and does not find is a failure.
 stage() {
     local name=$1 start status seconds
     shift
+    stage_names+=("$name")
     if ((${#stage_only[@]} > 0)) && [[ " ${stage_only[*]} " != *" $name "* ]]; then
         return 0
     fi
@@ -36,10 +38,6 @@ stage() {
             ((++stage_passed))
             status=passed
             ;;
-        77)
-            ((++stage_skipped))
-            status=skipped
-            ;;
         *)
             ((++stage_failed))
             status="FAILED, status $status"
@@ -49,12 +47,17 @@ stage() {
     printf -- '--- %s: %s after %s\n' "$name" "$status" "$seconds"
 }
 
-# stages_end: the table and the count. Returns 1 if a stage failed or none ran.
+# stages_end: the table and the count. Returns 1 if a stage failed or none ran, 2 if one was asked for that is not there.
 stages_end() {
-    local skipped=''
+    local name
+    for name in "${stage_only[@]}"; do
+        if [[ " ${stage_names[*]} " != *" $name "* ]]; then
+            say "no stage $name; there are: ${stage_names[*]}"
+            return 2
+        fi
+    done
     printf '\nstage            time  result\n'
     ((${#stage_table[@]} == 0)) || printf '%s\n' "${stage_table[@]}"
-    ((stage_skipped == 0)) || skipped=", $stage_skipped skipped"
-    printf '\n%d passed, %d failed%s\n' "$stage_passed" "$stage_failed" "$skipped"
+    printf '\n%d passed, %d failed\n' "$stage_passed" "$stage_failed"
     ((stage_failed == 0 && stage_passed > 0))
 }

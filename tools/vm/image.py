@@ -48,10 +48,7 @@ def gcc(query):
 
 
 def fill_base(archive):
-    for name in ("bin", "sbin", "lib", "lib64"):
-        archive.directory(f"usr/{name}")
-        archive.seen.add(name)
-        archive._entry(name, 0o120777, f"usr/{name}".encode())
+    archive.merge_usr()
     for folder in ("proc", "sys", "dev", "run", "root", "etc", "out", "extra", "reprise/bin", "var/tmp"):
         archive.directory(folder)
     archive.directory("tmp", 0o1777)
@@ -71,7 +68,7 @@ def fill_base(archive):
     applets = subprocess.run([str(busybox), "--list"], capture_output=True, text=True, check=True).stdout.split()
     for applet in sorted(applets):
         archive.link(f"usr/bin/{applet}", "busybox")
-    carry = archive_folder() / "carry"
+    carry = archive_folder() / f"carry.{os.getpid()}"
     subprocess.run([str(tool("gcc")), "-std=gnu11", "-O2", "-Wall", "-Wextra", "-Werror", "-static",
                     "-o", str(carry), str(GUEST / "carry.c")], check=True)
     archive.copy(carry, "reprise/carry")
@@ -134,6 +131,7 @@ def ensure(name):
             IMAGES[name](archive)
         os.replace(unfinished, path)
         stamp.write_text(key)
+        print(f"made {path}, {path.stat().st_size / 1e6:.1f} MB", file=sys.stderr)
     finally:
         unfinished.unlink(missing_ok=True)
     return path
@@ -147,8 +145,7 @@ def main():
         return 2
     for name in names:
         try:
-            path = ensure(name)
-            print(f"{path} {path.stat().st_size / 1e6:.1f} MB", file=sys.stderr)
+            ensure(name)
         except Missing as missing:
             # perf is a convenience; no other image may lack a part.
             print(f"image.py: {name}: {missing} is not installed; tools/dev setup installs it", file=sys.stderr)

@@ -35,6 +35,12 @@ class Archive:
             self._parents(path)
             self._entry(path, stat.S_IFDIR | mode, b"")
 
+    def merge_usr(self):
+        """The links at the top that make /bin the same folder as /usr/bin, and so on. Once per guest."""
+        for name in MERGED:
+            self.directory(f"usr/{name}")
+            self._entry(name, stat.S_IFLNK | 0o777, f"usr/{name}".encode())
+
     def text(self, path, data, mode=0o644):
         self._leaf(path, stat.S_IFREG | mode, data if isinstance(data, bytes) else data.encode())
 

@@ -1,0 +1,214 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0-only
+# cli_test.sh REPRISE [TRACE...]: runs the built program with wrong and right arguments; checks exit codes, messages
+# and JSON. Each check is a claim. What needs a trace is done with each TRACE that is given.
+
+set -uo pipefail
+
+[[ $# -ge 1 && -x $1 ]] || {
+    echo "usage: cli_test.sh REPRISE [TRACE...]" >&2
+    exit 2
+}
+reprise=$1
+shift
+traces=("$@")
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+out=$folder/out
+err=$folder/err
+checks=0
+failures=0
+
+# verdict CLAIM GOOD [DETAIL]
+verdict() {
+    checks=$((checks + 1))
+    [[ $2 == 1 ]] && return
+    failures=$((failures + 1))
+    printf 'FAILED: %s%s\n' "$1" "${3:+ ($3)}"
+    sed 's/^/    stdout: /' "$out" | head -5
+    sed 's/^/    stderr: /' "$err" | head -5
+}
+
+# claim 'TEXT' STATUS 'REGEX in stderr, may be empty' ARGUMENT...; STATUS may be several, as '65|74'
+claim() {
+    local text=$1 status=$2 pattern=$3 good=1 got detail=
+    shift 3
+    "$reprise" "$@" >"$out" 2>"$err" </dev/null
+    got=$?
+    [[ $got =~ ^($status)$ ]] || good=0 detail="status $got, not $status"
+    if [[ -n $pattern ]] && ! grep -Eq -- "$pattern" "$err"; then
+        good=0 detail+=" no '$pattern' on stderr"
+    fi
+    verdict "$text" "$good" "$detail"
+}
+
+# prints 'TEXT' 'REGEX in the last command's stdout'
+prints() {
+    local good=1
+    grep -Eq -- "$2" "$out" || good=0
+    verdict "$1" "$good" "no '$2' on stdout"
+}
+
+# silent 'TEXT': the last command wrote nothing to stdout.
+silent() {
+    local good=1
+    [[ ! -s $out ]] || good=0
+    verdict "$1" "$good"
+}
+
+# document 'TEXT' 'PYTHON CONDITION on d': the last command's stdout is one JSON document.
+document() {
+    local good=1
+    python3 -c '
+import json, sys
+d = json.load(open(sys.argv[1]))
+assert next(iter(d)) == "schema", "schema is not the first key"
+assert eval(sys.argv[2]), sys.argv[2]' "$out" "$2" 2>>"$err" || good=0
+    verdict "$1" "$good" "$2"
+}
+
+help_and_usage() {
+    local name
+    claim "no arguments is a usage error with a short help" 2 'usage: reprise'
+    silent "the short help goes to stderr"
+    claim "--help is no error" 0 '' --help
+    prints "--help lists the commands" '^  replay '
+    claim "--version says what this build is" 0 '' --version
+    prints "--version gives the hashes of the code" '^policies +[0-9a-f]{64}$'
+    for name in live replay info dump cut policies doctor; do
+        claim "$name --help is no error" 0 '' "$name" --help
+        prints "$name --help has an example" "^  .*reprise $name"
+        prints "$name --help names the exit codes or options" '^(exit status|options)$'
+        claim "help $name is the same" 0 '' help "$name"
+        claim "$name names the nearest of an unknown option" 2 "unknown option '--versoin'; did you mean --version\?" \
+            "$name" --versoin
+        claim "$name --json reports a usage error as a document" 2 "^reprise $name: " "$name" --json --versoin
+        document "the error of $name has what, hint and exit code" \
+            "d['schema'] == 'reprise.$name/1' and d['error']['exit_code'] == 2 and d['error']['hint']"
+    done
+    claim "an unknown command names the nearest" 2 "unknown command 'repaly'; did you mean replay\?" repaly
+    claim "an unknown command that is like none lists them" 2 'one of: live, replay' xyzzy
+    claim "an unknown option of reprise itself is a usage error" 2 "unknown option '--nosuch'" --nosuch
+    claim "options of all commands may stand before the command" 0 '' --json policies
+    document "so they do" "d['schema'] == 'reprise.policies/1'"
+}
+
+values() {
+    claim "a number that is none is refused" 2 '--duration.*whole number' live --policy fifo --duration abc
+    claim "a negative number is refused" 2 '--duration.*whole number' live --policy fifo --duration -1
+    claim "a number out of range names the range" 2 '--timeout-ms.*100\.\.30000' live --policy fifo --timeout-ms 31000
+    claim "a value that is missing is named" 2 '--duration' live --policy fifo --duration
+    claim "a choice names what there is" 2 'none,preempt' live --policy fifo --kick often
+    claim "an option given twice is refused" 2 '--policy' live --policy fifo --policy fifo
+    claim "live needs a policy" 2 '--policy is required' live
+    claim "live names the nearest policy" 2 "fifo" live --policy fifu
+    claim "live names the nearest option of a policy" 2 'slice_us' live --policy fifo:slcie_us=3
+    claim "live refuses a policy's option out of range" 2 'slice_us' live --policy fifo:slice_us=0
+    claim "a command without -- is pointed to --" 2 'stands after --' live --policy fifo true
+    claim "--record-last needs seconds" 2 '--record-last needs seconds' live --policy fifo --record-last x "$folder/a"
+    claim "--record and --record-last exclude each other" 2 '--record' \
+        live --policy fifo --record "$folder/a" --record-last 3 "$folder/b"
+    claim "a ring that is no power of two names the next one" 2 '--events-kib 128' live --policy fifo --events-kib 100
+    claim "a heartbeat slower than the watchdog is refused" 2 'more than half of --timeout-ms' \
+        live --policy fifo --timeout-ms 1000 --heartbeat-ms 900
+    claim "an empty range of steps is refused" 2 'lies after' replay "$folder/none" --from-step 3 --to-step 2
+    claim "cut needs a range" 2 'neither --from nor --to' cut "$folder/none" -o "$folder/a"
+    claim "cut refuses a unit that it does not know" 2 "does not understand '3h'" cut "$folder/none" -o "$folder/a" --to 3h
+    claim "cut refuses a fraction of a step" 2 "does not understand '1.5'" cut "$folder/none" -o "$folder/a" --to 1.5
+    claim "policies lists" 0 '' policies
+    prints "policies shows ranges and defaults" 'slice_us +[0-9]+\.\.[0-9]+ us, default [0-9]+'
+    claim "policies names the nearest" 2 "fifo" policies fifu
+    claim "policies --json is a document" 0 '' policies fifo --json
+    document "with units in the options" "d['policies'][0]['options'][0]['unit'] == 'us'"
+}
+
+# Inputs that are no trace: never 0, never a crash, and the file is named.
+bad_files() {
+    local name file
+    : >"$folder/empty.rtrace"
+    printf 'this is not a trace, only some text that is long enough to hold a header\n' >"$folder/text.rtrace"
+    head -c 100000 /dev/urandom >"$folder/noise.rtrace"
+    head -c 100000 /dev/zero >"$folder/zeros.rtrace"
+    for name in replay info dump; do
+        claim "$name: a missing file is an I/O error" 74 "$folder/none" "$name" "$folder/none"
+        for file in empty text noise zeros; do
+            claim "$name: a file of $file is bad input" 65 "$folder/$file.rtrace" "$name" "$folder/$file.rtrace"
+            silent "$name: and nothing is shown of $file"
+        done
+        claim "$name: /dev/null is bad input" 65 '/dev/null' "$name" /dev/null
+        claim "$name: a directory is refused" '65|74' '' "$name" "$folder"
+        claim "$name: --json has the error as a document" 65 "^reprise $name: " "$name" --json "$folder/empty.rtrace"
+        document "$name: with exit_code, what and where" \
+            "d['error']['exit_code'] == 65 and d['error']['what'] and 'empty.rtrace' in d['error']['where']"
+        claim "$name: the file is required" 2 'FILE is required' "$name"
+        claim "$name: a second file is unexpected" 2 "unexpected argument 'b'" "$name" a b
+    done
+    claim "cut: bad input stays bad input" 65 'text.rtrace' cut "$folder/text.rtrace" -o "$folder/a" --to 10
+    claim "cut never overwrites its input" 2 'OUT is FILE itself' \
+        cut "$folder/text.rtrace" -o "$folder/../${folder##*/}/text.rtrace" --to 10
+    claim "replay names the nearest policy" 2 'fifo' replay "$folder/text.rtrace" --policy fifu
+}
+
+# Runs with a stdout that nobody reads, or that cannot be written to.
+pipes() {
+    local code
+    { sleep 0.2 && "$reprise" policies 2>"$err"; echo $? >"$folder/code"; } | true
+    : >"$out"
+    code=$(cat "$folder/code")
+    verdict "a closed pipe is no error" "$([[ $code == 0 ]] && echo 1)" "status $code"
+    verdict "a closed pipe makes no noise" "$([[ ! -s $err ]] && echo 1)"
+    "$reprise" policies >/dev/full 2>"$err"
+    code=$?
+    verdict "a full disk is an I/O error" "$([[ $code == 74 ]] && echo 1)" "status $code"
+    verdict "a full disk is reported" "$(grep -q 'cannot write the output' "$err" && echo 1)"
+    claim "doctor ends with 0, 69 or 77" '0|69|77' '' doctor
+    claim "doctor --json is a document" '0|69|77' '' doctor --json
+    document "with findings and the exit code" "d['findings'] and d['exit_code'] in (0, 69, 77)"
+}
+
+with_trace() {
+    local trace=$1 bytes
+    bytes=$(stat -c %s "$trace")
+    claim "info: $trace is whole" 0 '' info "$trace"
+    prints "info shows the policy" '^  policy '
+    claim "info --json of $trace" 0 '' info --json "$trace"
+    document "info --json has sessions and counts" "d['complete'] and d['sessions'] and d['counts']['steps'] > 0"
+    claim "replay: $trace is identical" 0 '' replay "$trace"
+    prints "replay says so" '^identical: '
+    claim "replay --json of $trace" 0 '' replay --json "$trace"
+    document "replay --json has the promised keys" "d['decisions'] == d['identical'] > 0 and d['divergent'] == 0 and
+        len(d['decisions_sha256']) == 64 and d['first_divergence'] is None"
+    claim "another policy diverges" 3 '' replay --policy fifo:slice_us=12345 "$trace"
+    prints "replay shows the first divergence" '^first divergence: '
+    claim "replay --json of a divergence" 3 '' replay --json --policy fifo:slice_us=12345 "$trace"
+    document "it names step, time, event and both decisions" "all(k in d['first_divergence'] for k in
+        ('step', 'time_ns', 'event', 'recorded', 'replayed', 'field', 'tid', 'comm', 'sentence'))"
+    claim "dump --json of $trace" 0 '' dump --json --limit 50 "$trace"
+    document "dump --json has items" "len(d['items']) >= 50 and all('item' in i for i in d['items'])"
+    claim "dump --jsonl of $trace" 0 '' dump --jsonl --limit 50 "$trace"
+    verdict "dump --jsonl is a JSON object per line" "$(
+        python3 -c 'import json, sys; [json.loads(line) for line in open(sys.argv[1])]' "$out" 2>>"$err" && echo 1
+    )"
+    "$reprise" dump "$trace" 2>"$err" | head -1 >"$out"
+    verdict "dump into head makes no noise" "$([[ ! -s $err ]] && echo 1)"
+    head -c $((bytes * 2 / 3)) "$trace" >"$folder/short.rtrace"
+    claim "replay: a trace that was cut short is bad input" 65 'damaged' replay "$folder/short.rtrace"
+    claim "info: a trace that was cut short is bad input" 65 'damaged' info "$folder/short.rtrace"
+    cp "$trace" "$folder/flipped.rtrace"
+    printf '\xa5\x5a\xa5\x5a' | dd of="$folder/flipped.rtrace" bs=1 seek=$((bytes / 2)) conv=notrunc status=none
+    claim "replay: a trace with other bytes is bad input" 65 'damaged' replay "$folder/flipped.rtrace"
+    claim "info: a trace with other bytes is bad input" 65 'damaged' info "$folder/flipped.rtrace"
+    claim "cut from $trace" 0 '' cut "$trace" -o "$folder/piece.rtrace" --to 100 --json
+    document "cut says what it holds" "d['last_step'] <= 100 and d['steps'] > 0"
+    claim "the piece replays" 0 '' replay "$folder/piece.rtrace"
+}
+
+help_and_usage
+values
+bad_files
+pipes
+for trace in "${traces[@]}"; do
+    with_trace "$trace"
+done
+echo "$checks checks, $failures failed"
+[[ $failures == 0 ]]

@@ -1,0 +1,300 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// reprise dump: what is in a trace, item by item, in the order of the file.
+#include <algorithm>
+#include <map>
+
+#include "tools/cli/arguments.h"
+#include "tools/cli/command.h"
+#include "tools/cli/trace_text.h"
+#include "traces/format.h"
+
+namespace reprise::cli {
+namespace {
+
+using trace::Item;
+
+constexpr char kDescription[] =
+    "Prints what FILE holds in the order of the file: steps with the engine's events and its decisions, and the\n"
+    "kernel's events beside them. Where sessions begin and end and where something is missing is always said.\n"
+    "Without a choice of kinds all is printed; with a range of steps, only steps. --from-ms and --to-ms count from\n"
+    "the first session's start. Times are seconds since boot, in JSON ns.";
+constexpr char kFooter[] =
+    "examples\n"
+    "  reprise dump run.rtrace --steps --from-step 1200 --limit 20\n"
+    "  reprise dump run.rtrace --tid 4711 --from-ms 500 --to-ms 600\n"
+    "  reprise dump run.rtrace --events --jsonl | grep '\"switch\"'\n\n"
+    "exit status\n"
+    "  0 done   65 the trace is damaged (what can be read is printed)";
+
+struct Filter {
+  u64 from_step = 0, to_step = ~u64{0};
+  u64 from_ms = 0, to_ms = ~u64{0};
+  u32 session = 0;  // 0: all
+  u64 tid = 0;      // 0: all
+  u64 limit = ~u64{0};
+};
+
+// Where items go: text, one JSON document, or a JSON object per line.
+class Sink {
+ public:
+  enum class Form { kText, kDocument, kLines };
+  Sink(Console& console, Form form, const std::string& file) : console_(console), form_(form) {
+    const Json header = {{"schema", console.schema()}, {"file", file}};
+    if (form_ == Form::kDocument) {
+      const std::string text = header.dump(-1, ' ', false, Json::error_handler_t::replace);
+      console_.print("{},\"items\":[", std::string_view(text).substr(0, text.size() - 1));
+    }
+    if (form_ == Form::kLines) console_.print("{}\n", header.dump(-1, ' ', false, Json::error_handler_t::replace));
+  }
+  [[nodiscard]] bool text() const { return form_ == Form::kText; }
+  /// `object` is a JSON object that is not empty; `kind` becomes its first key.
+  void add(std::string_view kind, std::string_view object) {
+    separate();
+    console_.print("{{\"item\":\"{}\",{}", kind, object.substr(1));
+    if (form_ == Form::kLines) console_.write("\n");
+  }
+  void add_json(std::string_view kind, const Json& object) {
+    add(kind, object.dump(-1, ' ', false, Json::error_handler_t::replace));
+  }
+  void end(const Json& summary) {
+    if (form_ != Form::kDocument) return;
+    const std::string text = summary.dump(-1, ' ', false, Json::error_handler_t::replace);
+    console_.print("\n],{}\n", std::string_view(text).substr(1));
+  }
+
+ private:
+  void separate() {
+    if (form_ == Form::kDocument) console_.write(first_ ? "\n" : ",\n");
+    first_ = false;
+  }
+
+  Console& console_;
+  Form form_;
+  bool first_ = true;
+};
+
+class Dumper {
+ public:
+  Dumper(trace::Reader& reader, const Filter& filter, u32 kinds, Console& console, Sink& sink)
+      : reader_(reader), filter_(filter), kinds_(kinds), console_(console), sink_(sink) {}
+
+  void run();
+  [[nodiscard]] u64 shown() const { return shown_; }
+  [[nodiscard]] bool full() const { return shown_ >= filter_.limit; }
+
+ private:
+  void session();
+  void step();
+  void step_text(const trace::StepRecord&);
+  void kernel_events();
+  void snapshot();
+  void losses();
+  void gap();
+  void session_end();
+  [[nodiscard]] bool in_session() const { return filter_.session == 0 || reader_.session_number() == filter_.session; }
+  [[nodiscard]] bool in_time(u64 ns) const { return ns >= from_ns_ && ns <= to_ns_; }
+  [[nodiscard]] i32 tid_of(TaskSlot slot) const {
+    const auto found = tids_.find(slot);
+    return found == tids_.end() ? 0 : found->second;
+  }
+  [[nodiscard]] bool wanted(i32 tid) const { return filter_.tid == 0 || static_cast<u64>(tid) == filter_.tid; }
+  [[nodiscard]] bool past_the_end() const { return kinds_ == trace::kReadSteps && past_; }
+
+  trace::Reader& reader_;
+  const Filter& filter_;
+  u32 kinds_;
+  Console& console_;
+  Sink& sink_;
+  std::map<TaskSlot, i32> tids_;
+  bool started_ = false;
+  u64 from_ns_ = 0, to_ns_ = ~u64{0};
+  u64 shown_ = 0;
+  bool past_ = false;
+};
+
+void Dumper::run() {
+  while (!full() && !console_.closed() && !past_the_end()) {
+    const Item item = reader_.next();
+    if (item == Item::kEnd) return;
+    if (item == Item::kSession) session();  // before the filter: it gives the start of time
+    if (!in_session()) continue;
+    switch (item) {
+      case Item::kStep: step(); break;
+      case Item::kEvents: kernel_events(); break;
+      case Item::kSnapshot: snapshot(); break;
+      case Item::kLoss: losses(); break;
+      case Item::kGap: gap(); break;
+      case Item::kSessionEnd: session_end(); break;
+      case Item::kSession:
+      case Item::kEnd: break;
+    }
+  }
+}
+
+void Dumper::session() {
+  const trace::SessionInfo& info = reader_.session();
+  tids_.clear();
+  if (!started_) {
+    started_ = true;
+    const auto at = [&](u64 ms) { return ms > (~u64{0} - info.start_ns) / kNsPerMs ? ~u64{0} : info.start_ns + ms * kNsPerMs; };
+    from_ns_ = filter_.from_ms == 0 ? 0 : at(filter_.from_ms);
+    to_ns_ = at(filter_.to_ms);
+  }
+  if (!in_session()) return;
+  if (!sink_.text()) {
+    Json json = {{"session", reader_.session_number()}};
+    json.update(session_json(info));
+    return sink_.add_json("session", json);
+  }
+  console_.print("session {} ({}) begins at {} s: policy {}, {}, kernel {}\n", reader_.session_number(),
+                 trace::name_of(info.kind), seconds_text(info.start_ns), policy_text(info.policy, info.options),
+                 counted(info.cpus, "CPU"), info.kernel_release);
+}
+
+void Dumper::step() {
+  trace::StepRecord step = reader_.step();
+  for (const Event& event : step.input.events)
+    if (event.tid != 0) tids_[event.task] = event.tid;
+  if (step.input.number > filter_.to_step || step.input.now_ns > to_ns_) past_ = filter_.session != 0 || filter_.to_step == ~u64{0};
+  if (step.input.number < filter_.from_step || step.input.number > filter_.to_step) return;
+  if (!in_time(step.input.now_ns)) return;
+  std::vector<Event> events;
+  std::vector<Decision> decisions;
+  if (filter_.tid != 0) {
+    std::ranges::copy_if(step.input.events, std::back_inserter(events), [&](const Event& e) { return wanted(e.tid); });
+    std::ranges::copy_if(step.decisions, std::back_inserter(decisions),
+                         [&](const Decision& d) { return wanted(tid_of(d.task)); });
+    if (events.empty() && decisions.empty()) return;
+    step.input.events = events;
+    step.decisions = decisions;
+  }
+  ++shown_;
+  if (sink_.text()) return step_text(step);
+  sink_.add("step", trace::json_step(step));
+}
+
+void Dumper::step_text(const trace::StepRecord& step) {
+  console_.print("{}\n", trace::format_step(step));
+  for (const Event& event : step.input.events) console_.print("    {}\n", trace::format_event(event));
+  for (const Decision& decision : step.decisions)
+    console_.print("    -> {} tid {}\n", trace::format_decision(decision), tid_of(decision.task));
+  for (const i32 cpu : step.preempts) console_.print("    -> preempt CPU {}\n", cpu);
+}
+
+void Dumper::kernel_events() {
+  for (const trace::KernelEvent& event : reader_.events()) {
+    if (full() || console_.closed()) return;
+    // A switch concerns two tasks; `a` is the one that leaves.
+    const bool leaves = event.type == trace::KernelEventType::kSwitch && wanted(static_cast<i32>(event.a));
+    if (!in_time(event.time_ns) || !(wanted(event.tid) || leaves)) continue;
+    ++shown_;
+    if (sink_.text()) {
+      console_.print("{}\n", trace::format_kernel_event(event));
+    } else {
+      sink_.add("kernel_event", trace::json_kernel_event(event));
+    }
+  }
+}
+
+void Dumper::snapshot() {
+  const trace::SnapshotRecord& record = reader_.snapshot();
+  if (filter_.tid != 0 || !in_time(record.time_ns)) return;
+  if (sink_.text())
+    return console_.print("snapshot after step {}: {}\n", record.step, bytes_text(record.state.size()));
+  sink_.add_json("snapshot", {{"step", record.step}, {"time_ns", record.time_ns}, {"bytes", record.state.size()}});
+}
+
+void Dumper::losses() {
+  const trace::LossRecord& record = reader_.loss();
+  if (!in_time(record.time_ns)) return;
+  if (!sink_.text())
+    return sink_.add_json("loss", {{"time_ns", record.time_ns}, {"losses", losses_json(record.losses)}});
+  u64 total = 0;
+  for (const trace::Loss& loss : record.losses) total += loss.count;
+  console_.print("losses at {} s: {} since the session began\n", seconds_text(record.time_ns),
+                 counted(total, "record"));
+}
+
+void Dumper::gap() {
+  const trace::GapRecord& record = reader_.gap();
+  if (!sink_.text()) return sink_.add_json("gap", gap_json(record));
+  console_.print("GAP: steps {}..{} are missing ({})\n", record.first_step, record.last_step,
+                 record.damage ? "damage" : "the recorder could not keep up");
+}
+
+void Dumper::session_end() {
+  const trace::SessionEnd& end = reader_.session_end();
+  if (sink_.text())
+    return console_.print("session {} ends at {} s: {}\n", reader_.session_number(), seconds_text(end.end_ns),
+                          end.reason);
+  sink_.add_json("session_end", {{"session", reader_.session_number()},
+                                 {"end_ns", end.end_ns},
+                                 {"reason", end.reason},
+                                 {"exit_code", end.exit_code},
+                                 {"counts", totals_json(end.totals)}});
+}
+
+class Dump final : public Command {
+ public:
+  void declare(CLI::App&) override;
+  Expected<ExitCode> run(Console&) override;
+
+ private:
+  [[nodiscard]] u32 kinds() const;
+
+  std::string file_;
+  Filter filter_;
+  bool steps_ = false, events_ = false, all_ = false, lines_ = false;
+};
+
+void Dump::declare(CLI::App& app) {
+  app.description(kDescription);
+  app.footer(kFooter);
+  app.add_option("FILE", file_, "a trace (.rtrace)")->required();
+  app.add_flag("--steps", steps_, "steps with the engine's events and its decisions");
+  app.add_flag("--events", events_, "the kernel's events");
+  app.add_flag("--all", all_, "both, snapshots and losses");
+  app.add_flag("--jsonl", lines_, "one JSON object per line");
+  add_number(app, "--from-step", filter_.from_step, {"N", 1, ~u64{0}, false}, "first step");
+  add_number(app, "--to-step", filter_.to_step, {"N", 1, ~u64{0}, false}, "last step");
+  add_number(app, "--from-ms", filter_.from_ms, {"MS", 0, ~u64{0}, false}, "not before this time");
+  add_number(app, "--to-ms", filter_.to_ms, {"MS", 0, ~u64{0}, false}, "not after this time");
+  add_number(app, "--session", filter_.session, {"N", 1, ~u32{0}, false}, "only this session, counted from 1");
+  add_number(app, "--tid", filter_.tid, {"TID", 1, 4'194'304, false}, "only what concerns this task");
+  add_number(app, "-n,--limit", filter_.limit, {"N", 1, ~u64{0}, false}, "stop after N steps and kernel events");
+}
+
+u32 Dump::kinds() const {
+  const bool step_range = filter_.from_step != 0 || filter_.to_step != ~u64{0};
+  if (all_ || (!steps_ && !events_ && !step_range)) return trace::kReadAll;
+  u32 kinds = events_ ? u32{trace::kReadEvents} : 0;
+  if (steps_ || !events_) kinds |= trace::kReadSteps;
+  return kinds;
+}
+
+Expected<ExitCode> Dump::run(Console& console) {
+  if (filter_.from_step > filter_.to_step || filter_.from_ms > filter_.to_ms)
+    return fail(ExitCode::kUsage, "the range is empty: it begins after its end", {},
+                "see --from-step and --to-step, --from-ms and --to-ms");
+  auto reader = trace::Reader::open(file_, {.kinds = kinds()});
+  if (!reader) return std::unexpected(reader.error());
+  const Sink::Form form = lines_ ? Sink::Form::kLines : console.json() ? Sink::Form::kDocument : Sink::Form::kText;
+  Sink sink(console, form, file_);
+  Dumper dumper(*reader, filter_, kinds(), console, sink);
+  dumper.run();
+  std::optional<Error> error;
+  if (reader->damaged()) error = damage_error(*reader, "what is printed could be read");
+  Json summary = {{"shown", dumper.shown()}, {"limit_reached", dumper.full()}, {"problems", problems_json(reader->problems())}};
+  if (error) summary["error"] = error_json(*error);
+  sink.end(summary);
+  show_problems(console, reader->problems());
+  if (dumper.full()) console.message("stopped after {} (--limit)", counted(dumper.shown(), "item"));
+  if (error) console.error(*error);
+  return error ? error->code : ExitCode::kDone;
+}
+
+}  // namespace
+
+std::unique_ptr<Command> make_dump() { return std::make_unique<Dump>(); }
+
+}  // namespace reprise::cli

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// Kernel events to columns and back. Internal to traces/. As columns_steps.h.
+#pragma once
+
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "traces/columns.h"
+#include "traces/frame.h"
+#include "traces/kernel_event.h"
+
+namespace reprise::trace {
+
+struct EventContext {
+  static constexpr u32 kTasks = 4096;
+
+  struct OfTask {
+    u64 exec_total_ns;
+    u64 vtime;
+    u64 object;
+    u32 generation;
+    u32 syscall;
+  };
+  struct OfCpu {
+    u64 switch_ns;
+    i32 running;
+    u32 seq;
+    u32 classes;
+    u32 waker;
+    u32 irq;
+  };
+
+  u64 time_ns = 0;
+  u32 cpu = 0;
+  i32 tid = 0;
+  std::array<OfTask, kTasks> tasks{};
+  std::array<OfCpu, kMaxCpus + 1> cpus{};
+
+  OfTask& of_task(i32 tid) { return tasks[static_cast<u32>(tid) % kTasks]; }
+  OfCpu& of_cpu(u32 number) { return cpus[number < kMaxCpus ? number : kMaxCpus]; }
+};
+
+class EventsEncoder {
+ public:
+  EventsEncoder();
+  /// The frame is replaced by these, 1..kMaxEventsPerFrame. Valid until the next call.
+  const EventsMessage& encode(std::span<const KernelEvent>);
+
+ private:
+  EventsMessage message_;
+  std::unique_ptr<EventContext> context_;
+  ColumnsEncoder<kEventColumns> columns_;
+};
+
+class EventsDecoder {
+ public:
+  EventsDecoder();
+  /// False: the message breaks a limit or its columns contradict each other; `out` is then empty.
+  bool decode(const EventsMessage&, std::vector<KernelEvent>& out);
+
+ private:
+  std::unique_ptr<EventContext> context_;
+  ColumnsDecoder<kEventColumns> columns_;
+};
+
+}  // namespace reprise::trace
