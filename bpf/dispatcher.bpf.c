@@ -24,14 +24,15 @@
 #define PINNED_IN_A_ROW 4 /* takes from a CPU's own queue before the shared one gets a turn */
 
 OPS(void, enqueue, struct task_struct* p, u64 enq_flags) {
-  u64 now = now_ns();
   struct slot* slot;
   u32 index = WIRE_NO_TASK, reason, generation = 0;
+  u64 now;
 
   if (is_scheduler(p)) {
     dsq_insert(p, DSQ_SCHEDULER, config.slice_scheduler_ns, 0);
     return;
   }
+  now = now_ns();
   slot = slot_of(p, &index);
   if (slot) generation = smp_add(&slot->generation, 1) + 1;
 
@@ -70,6 +71,7 @@ OPS(void, dequeue, struct task_struct* p, u64 deq_flags) {
   struct wire_event* event;
   struct slot* slot;
   u32 index, generation;
+  u64 now;
 
   /* Newer kernels also tell that a task has left for a terminal queue: no event, it merely goes on its way. */
   if (!deq_flags) return;
@@ -79,8 +81,9 @@ OPS(void, dequeue, struct task_struct* p, u64 deq_flags) {
   count()->dequeued++;
   RECORD(WIRE_K_DEQUEUE, 0, p->pid, generation, deq_flags, 0);
   if (slot->state != SLOT_HANDED) return;
-  set_state(slot, SLOT_NONE, now_ns());
-  event = event_begin(WIRE_DEQUEUE, index, p->pid, generation, deq_flags);
+  now = now_ns();
+  set_state(slot, SLOT_NONE, now);
+  event = event_begin(WIRE_DEQUEUE, index, p->pid, generation, deq_flags, now);
   if (!event) {
     count()->events_lost++; /* harmless: the next enqueue, or the exit, tells as much */
     return;
@@ -93,8 +96,10 @@ OPS(void, dispatch, s32 cpu, struct task_struct* prev) {
   u32* row = &own.pinned_in_a_row[(u32)cpu & (WIRE_MAX_CPUS - 1)];
   bool shared_first;
 
-  if (shared.submitted != shared.drained && decisions_drain() == -16 /* EBUSY */)
-    count()->drain_busy++;
+  if (shared.submitted != shared.drained) {
+    own.drained_at = now_ns();
+    if (decisions_drain() == -16) count()->drain_busy++; /* EBUSY */
+  }
 
   if (work_pending()) {
     if (prev && is_scheduler(prev) && prev->scx.flags & config.kernel.task_queued) {
@@ -141,10 +146,10 @@ OPS(s32, select_cpu, struct task_struct* p, s32 prev_cpu, u64 wake_flags) {
 }
 
 OPS(void, running, struct task_struct* p) {
-  u64 now = now_ns();
   struct wire_event* event;
   struct slot* slot;
   u32 index;
+  u64 now;
 
   count()->switches++;
   if (is_scheduler(p)) {
@@ -152,16 +157,16 @@ OPS(void, running, struct task_struct* p) {
     shared.scheduler_running = 1;
     shared.asked = 0;
     own.kicked = 0;
-    own.scheduler_ran = now;
     return;
   }
   slot = slot_of(p, &index);
   if (!slot) return;
+  now = now_ns();
   slot->started = now;
   slot->exec_start = p->se.sum_exec_runtime;
   set_state(slot, SLOT_NONE, now);
   if (!config.interests) return;
-  event = event_begin(WIRE_RUNNING, index, p->pid, slot->generation, 0);
+  event = event_begin(WIRE_RUNNING, index, p->pid, slot->generation, 0, now);
   if (!event) {
     count()->events_lost++;
     return;
@@ -187,7 +192,7 @@ OPS(void, stopping, struct task_struct* p, bool runnable) {
   else
     slot->why = 0;
   if (!config.interests) return;
-  event = event_begin(WIRE_STOPPING, index, p->pid, slot->generation, 0);
+  event = event_begin(WIRE_STOPPING, index, p->pid, slot->generation, 0, slot->stopped);
   if (!event) {
     count()->events_lost++;
     return;
@@ -223,9 +228,9 @@ OPS(void, update_idle, s32 cpu, bool idle) {
 
   if (word >= WIRE_CPU_WORDS) return;
   if (idle)
-    __sync_fetch_and_or(&shared.idle[word], 1ull << ((u32)cpu % 64));
+    smp_or(&shared.idle[word], 1ull << ((u32)cpu % 64));
   else
-    __sync_fetch_and_and(&shared.idle[word], ~(1ull << ((u32)cpu % 64)));
+    smp_and(&shared.idle[word], ~(1ull << ((u32)cpu % 64)));
 }
 
 OPS_SLEEPABLE(s32, init_task, struct task_struct* p, struct scx_init_task_args* args) {
@@ -269,7 +274,7 @@ OPS(void, exit_task, struct task_struct* p, struct scx_exit_task_args* args) {
   generation = smp_add(&slot->generation, 1) + 1;
   set_state(slot, SLOT_NONE, 0);
   if (slot->dirty & DIRTY_INTRODUCED) {
-    event = event_begin(WIRE_TASK_EXIT, index, p->pid, generation, 0);
+    event = event_begin(WIRE_TASK_EXIT, index, p->pid, generation, 0, now_ns());
     if (event) {
       event_clear(event);
       event_end(event);
@@ -330,4 +335,23 @@ struct sched_ext_ops reprise_ops = {
 };
 
 char _license[] SEC("license") = "GPL";
+#else
+const struct dispatcher_callbacks reprise_dispatcher = {
+    .select_cpu = reprise_select_cpu,
+    .enqueue = reprise_enqueue,
+    .dequeue = reprise_dequeue,
+    .dispatch = reprise_dispatch,
+    .running = reprise_running,
+    .stopping = reprise_stopping,
+    .set_weight = reprise_set_weight,
+    .set_cpumask = reprise_set_cpumask,
+    .update_idle = reprise_update_idle,
+    .init_task = reprise_init_task,
+    .exit_task = reprise_exit_task,
+    .init = reprise_init,
+    .exit = reprise_exit,
+    .carry_out = carry_out,
+    .heartbeat_expired = on_heartbeat,
+    .wish_expired = on_wish,
+};
 #endif

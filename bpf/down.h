@@ -41,7 +41,7 @@ static __always_inline u64 target(struct task_struct* p, const struct wire_messa
 static __always_inline void dispatch_task(const struct wire_message* message) {
   struct task_struct* p;
   struct slot* slot = slot_at(message->task);
-  u64 now = now_ns(), queue;
+  u64 queue;
   u32 result = WIRE_INSERTED;
   s32 claimed, tid;
   bool bounced;
@@ -74,7 +74,7 @@ static __always_inline void dispatch_task(const struct wire_message* message) {
     result = WIRE_CANCELLED;
     count()->cancelled++;
   } else {
-    set_state(slot, SLOT_INSERTED, now);
+    set_state(slot, SLOT_INSERTED, own.drained_at);
     slot->slice = message->slice_ns;
     note_vtime(message->vtime);
     count()->inserted++;

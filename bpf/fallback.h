@@ -79,7 +79,7 @@ static void on_heartbeat(void) {
     own.beat_changed = now;
     shared.fallback = 0;
   }
-  if (shared.unanswered || events_waiting() > 0 || now - own.scheduler_ran >= config.heartbeat_ns) ask(now);
+  if (shared.unanswered || events_waiting() > 0 || now - own.beat_changed >= config.heartbeat_ns) ask(now);
   if (shared.asked) {
     u64 since = own.asked_since > own.beat_changed ? own.asked_since : own.beat_changed;
     if (!shared.fallback && now - since > config.fallback_ns && shared.unanswered) {

@@ -74,6 +74,7 @@ struct sched_class;
 struct files_struct;
 struct thread_info {
   u32 status; /* x86 */
+  u32 cpu;
   struct {
     u32 count;
   } preempt; /* arm64 */
@@ -248,6 +249,8 @@ static __always_inline struct task_struct* current_task(void) {
 #define OPS_SLEEPABLE(result, name, args...) SEC("struct_ops.s/" #name) result BPF_PROG(reprise_##name, ##args)
 #define smp_add(pointer, value) __sync_fetch_and_add(pointer, value)
 #define smp_swap_if(pointer, from, to) (__sync_val_compare_and_swap(pointer, from, to) == (from))
+#define smp_or(pointer, value) __sync_fetch_and_or(pointer, value)
+#define smp_and(pointer, value) __sync_fetch_and_and(pointer, value)
 
 #else
 #include "bpf/kernel_native.h"

@@ -54,17 +54,19 @@ struct own_state {
   u64 beat_seen;
   u64 beat_changed;
   u64 asked_since;
-  u64 scheduler_ran;
+  u64 drained_at; /* when the drain that goes on began */
   u64 audited; /* when a healthy walk last began */
 };
 
 enum timer_name { TIMER_HEARTBEAT = 0, TIMER_WISH = 1, TIMERS };
 
+#ifndef __cplusplus
 /* What the parts of the dispatcher provide for the calls that come back through maps. */
 static long carry_out(const struct wire_message* message);
 static long walk_one(u32 i, void* context);
 static void on_heartbeat(void);
 static void on_wish(void);
+#endif
 
 #ifdef __bpf__
 
@@ -215,7 +217,11 @@ static __always_inline s32 timers_init(void) {
   return error ? error : bpf_timer_set_callback(&value->timer, wish_expired);
 }
 
+#else
+#include "bpf/state_native.h"
 #endif
+
+#ifndef __cplusplus
 
 /* ---- small things that every part uses ---- */
 
@@ -239,13 +245,26 @@ static __noinline s32 take_known_idle_cpu(const struct cpumask* allowed __arg_tr
   }
   return -1;
 }
+static __always_inline bool any_idle(void) {
+  for (u32 word = 0; word < WIRE_CPU_WORDS; word++) {
+    if (word * 64 >= config.cpus) break;
+    if (shared.idle[word]) return true;
+  }
+  return false;
+}
+/* On a busy machine, where every decision asks, the answer is mostly no and must cost next to nothing. */
 static __always_inline s32 pick_idle_cpu(const struct cpumask* allowed) {
+  if (!any_idle()) return -1;
   if (bpf_ksym_exists(scx_bpf_pick_idle_cpu)) return scx_bpf_pick_idle_cpu(allowed, 0);
   return take_known_idle_cpu(allowed);
 }
 static __always_inline s32 pick_any_idle_cpu(void) {
-  const struct cpumask* online = scx_bpf_get_online_cpumask();
-  s32 cpu = pick_idle_cpu(online);
+  const struct cpumask* online;
+  s32 cpu;
+
+  if (!any_idle()) return -1;
+  online = scx_bpf_get_online_cpumask();
+  cpu = pick_idle_cpu(online);
   scx_bpf_put_cpumask(online);
   return cpu;
 }
@@ -288,5 +307,7 @@ static __noinline void record(u32 type_flags, s32 tid, u32 a, u64 b, u64 c) {
   do { \
     if (config.recording) record((type) | (u32)(flags) << 8, tid, a, b, c); \
   } while (0)
+
+#endif /* __cplusplus: the rest is the dispatcher's own */
 
 #endif

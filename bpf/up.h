@@ -11,12 +11,13 @@
 #define DSQ_SHARED 0x10000ull
 #define DSQ_SCHEDULER 0x10001ull
 
-static __always_inline struct wire_event* event_begin(u8 type, u32 task, s32 tid, u32 generation, u32 flags) {
+static __always_inline struct wire_event* event_begin(u8 type, u32 task, s32 tid, u32 generation, u32 flags,
+                                                        u64 now) {
   u32 cpu = this_cpu(), seq = next_event_seq(cpu);
   struct wire_event* event = events_reserve();
 
   if (!event) return 0;
-  event->time_ns = now_ns();
+  event->time_ns = now;
   event->seq = seq;
   event->cpu = cpu;
   event->type = type;
@@ -35,11 +36,11 @@ static __always_inline void event_clear(struct wire_event* event) {
 }
 
 /* Tells the engine of a task before the first event about it. False: no room. */
-static __noinline bool introduce(struct task_struct* p __arg_trusted, struct slot* slot, u32 index) {
+static __noinline bool introduce(struct task_struct* p __arg_trusted, struct slot* slot, u32 index, u64 now) {
   struct wire_event* event;
 
   if (!slot) return false;
-  event = event_begin(WIRE_TASK_NEW, index, p->pid, slot->generation, 0);
+  event = event_begin(WIRE_TASK_NEW, index, p->pid, slot->generation, 0, now);
   if (!event) return false;
   slot->start_time = p->start_boottime;
   event->task_new.start_time_ns = p->start_boottime;
@@ -56,7 +57,7 @@ static __noinline bool introduce(struct task_struct* p __arg_trusted, struct slo
   return true;
 }
 
-static __noinline bool send_affinity(struct task_struct* p __arg_trusted, struct slot* slot, u32 index) {
+static __noinline bool send_affinity(struct task_struct* p __arg_trusted, struct slot* slot, u32 index, u64 now) {
   u32 first;
 
   if (!slot) return false;
@@ -64,7 +65,7 @@ static __noinline bool send_affinity(struct task_struct* p __arg_trusted, struct
     struct wire_event* event;
 
     if (first * 64 >= config.cpus) break;
-    event = event_begin(WIRE_AFFINITY, index, p->pid, slot->generation, 0);
+    event = event_begin(WIRE_AFFINITY, index, p->pid, slot->generation, 0, now);
     if (!event) return false;
     event->affinity.first_word = first;
     event->affinity.allowed_cpus = p->nr_cpus_allowed;
@@ -131,9 +132,9 @@ static __always_inline bool hand_up(struct task_struct* p, struct slot* slot, u3
     slot->tid = p->pid;
     slot->dirty |= DIRTY_NEW;
   }
-  if (slot->dirty & DIRTY_NEW && !introduce(p, slot, index)) return false;
-  if (slot->dirty & DIRTY_AFFINITY && !send_affinity(p, slot, index)) return false;
-  event = event_begin(WIRE_ENQUEUE, index, p->pid, generation, enqueue_flags(slot, enq_flags));
+  if (slot->dirty & DIRTY_NEW && !introduce(p, slot, index, now)) return false;
+  if (slot->dirty & DIRTY_AFFINITY && !send_affinity(p, slot, index, now)) return false;
+  event = event_begin(WIRE_ENQUEUE, index, p->pid, generation, enqueue_flags(slot, enq_flags), now);
   if (!event) return false;
   event->enqueue.exec_total_ns = p->se.sum_exec_runtime;
   event->enqueue.started_ns = slot->started;

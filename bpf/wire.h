@@ -143,6 +143,7 @@ enum wire_kernel_event_type {
   WIRE_K_TIMER = 15,
   WIRE_K_SYSCALL_ENTER = 16,
   WIRE_K_SYSCALL_EXIT = 17,
+  WIRE_K_MEMBER = 18,
 };
 
 enum wire_bypass {

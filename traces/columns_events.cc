@@ -98,8 +98,8 @@ void describe(Io& io, T& e, EventContext& c) {
   const u32 known = type <= kKernelEventTypeLast ? type : 0;
   const u32 base = kColEventFirstOfType + known * kColsPerEventType;
   io.plain(base + kFlags, flags);
-  io.delta(base + kTid, e.tid, widen(c.tid));
-  c.tid = e.tid;
+  io.delta(base + kTid, e.tid, widen(c.task));
+  c.task = e.tid;
   Flat b{static_cast<u32>(e.b), static_cast<u32>(e.b >> 32)};
   switch (e.type) {
     case KernelEventType::kSwitch: describe_switch(io, base, e, b, c); break;

@@ -33,7 +33,7 @@ struct EventContext {
 
   u64 time_ns = 0;
   u32 cpu = 0;
-  i32 tid = 0;
+  i32 task = 0;
   std::array<OfTask, kTasks> tasks{};
   std::array<OfCpu, kMaxCpus + 1> cpus{};
 

@@ -50,16 +50,16 @@ void ProblemList::add(Severity severity, u64 byte, std::string what) {
   problems_.push_back({Severity::kDamage, byte, fmt::format("and {} more", left_out_)});
 }
 
-Expected<FrameStream> FrameStream::open(std::unique_ptr<ReadableFile> file, const std::string& name,
-                                        ProblemList& problems) {
-  FrameStream stream(std::move(file));
-  const u64 size = stream.size();
+Expected<std::unique_ptr<FrameStream>> FrameStream::open(std::unique_ptr<ReadableFile> file, const std::string& name,
+                                                         ProblemList& problems) {
+  std::unique_ptr<FrameStream> stream(new FrameStream(std::move(file)));
+  const u64 size = stream->size();
   if (size == 0) {
     return fail(ExitCode::kBadInput, "is empty (0 bytes)", name, "the recording was never written: was the disk full?");
   }
   std::array<u8, kFileHeaderBytes> bytes{};
   const std::size_t have = static_cast<std::size_t>(std::min<u64>(size, kFileHeaderBytes));
-  if (auto done = stream.file_->read(0, std::span(bytes).first(have)); !done) return std::unexpected(done.error());
+  if (auto done = stream->file_->read(0, std::span(bytes).first(have)); !done) return std::unexpected(done.error());
   const std::size_t magic = std::min(have, kFileMagic.size());
   if (std::memcmp(bytes.data(), kFileMagic.data(), magic) != 0) {
     return fail(ExitCode::kBadInput, "is not a Reprise trace", name,

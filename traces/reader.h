@@ -100,6 +100,8 @@ class Reader {
   ~Reader();
 
   Item next();
+  /// Changes ReaderOptions::kinds for the frames that come.
+  void select(u32 kinds);
 
   [[nodiscard]] const SessionInfo& session() const;  // of the items that come now
   [[nodiscard]] u32 session_number() const;          // from 1
@@ -117,9 +119,10 @@ class Reader {
 
   /// The newest snapshot taken at or before step `step` of session `session` (from 1); none: nullopt.
   [[nodiscard]] std::optional<FrameEntry> find_snapshot(u32 session, u64 step);
-  /// Same, by time.
-  [[nodiscard]] std::optional<FrameEntry> find_snapshot_by_time(u64 time_ns);
-  /// Goes on at `entry`, a snapshot: next() returns its session, then it, then what follows.
+  /// Same, by time, in that session.
+  [[nodiscard]] std::optional<FrameEntry> find_snapshot_by_time(u32 session, u64 time_ns);
+  /// Goes on at `entry`, a snapshot: next() returns its session, then it (whatever was selected), then what follows.
+  /// Error (kBadInput): the session's beginning, or the snapshot, is missing.
   Expected<void> seek(const FrameEntry& entry);
 
  private:

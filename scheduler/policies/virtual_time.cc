@@ -41,6 +41,7 @@ VirtualTime::VirtualTime(Arena& arena, const Config& config, u32 cpus)
 
 void VirtualTime::advance(u64 now_ns) {
   const u64 epoch = (now_ns >> kEpochBits) + 1;
+  if (state_->epoch == 0) state_->advanced_ns = now_ns;
   if (epoch != state_->epoch) {
     const bool next = epoch == state_->epoch + 1;
     state_->weight_before = next ? state_->weight : 0;

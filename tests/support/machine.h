@@ -29,9 +29,9 @@ struct Burst {
 struct Plan {
   std::string comm = "task";
   u32 weight = kWeightDefault;
-  std::vector<u32> cpus;  // that it may use; empty: all
+  std::vector<u32> cpus = {};  // that it may use; empty: all
   bool at_attach = false;
-  std::function<Burst(Prng&)> next;
+  std::function<Burst(Prng&)> next = {};
 };
 
 [[nodiscard]] Plan hog(u32 weight = kWeightDefault);                                // never sleeps
@@ -65,21 +65,21 @@ class Machine {
  public:
   enum class Where : u8 { kGone, kSleeping, kHeld, kQueued, kRunning };
   struct Running {
-    Plan plan;
+    Plan plan = {};
     Where where = Where::kGone;
     i32 tid = 0;
     u64 start_time_ns = 0;
     u32 weight = 0;
-    std::vector<bool> allowed;
+    std::vector<bool> allowed = {};
     bool told = false;  // the engine knows of it
-    Burst burst;
+    Burst burst = {};
     u64 exec_ns = 0;
     u64 started_ns = 0, stopped_ns = 0, runnable_ns = 0;
     i32 prev_cpu = 0;
     u32 generation = 0;  // goes on with the slot's next user
     u64 wake_order = 0;  // of its pending wakeup; older ones are void
     u64 max_wait_ns = 0;           // runnable, but not running
-    std::vector<u64> wake_waits_ns;  // waking to running
+    std::vector<u64> wake_waits_ns = {};  // waking to running
     u64 dispatched = 0;
   };
 

@@ -44,17 +44,17 @@ TEST(ArenaTest, HandsOutZeroedDisjointAlignedSpans) {
 TEST(ArenaTest, BytesIsWhatASpanTakes) {
   Block block;
   Arena arena(block.bytes, 10);
-  arena.array<Pair>(7);
+  (void)arena.array<Pair>(7);
   EXPECT_EQ(arena.used(), Arena::bytes<Pair>(7));
-  arena.per_task<u64>(3, 2);
+  (void)arena.per_task<u64>(3, 2);
   EXPECT_EQ(arena.used(), Arena::bytes<Pair>(7) + Arena::bytes<u64>(23));
 }
 
 TEST(ArenaTest, UsedPartOfARegionGrowsWithTheSlots) {
   Block block;
   Arena arena(block.bytes, 10);
-  arena.array<u64>(5);
-  arena.per_task<Pair>(3, 2);
+  (void)arena.array<u64>(5);
+  (void)arena.per_task<Pair>(3, 2);
   EXPECT_EQ(arena.regions()[0].used_bytes(0), 40u);
   EXPECT_EQ(arena.regions()[0].used_bytes(10), 40u);
   EXPECT_EQ(arena.regions()[1].used_bytes(0), 3 * sizeof(Pair));
@@ -66,7 +66,7 @@ TEST(ArenaTest, UsedPartOfARegionGrowsWithTheSlots) {
 TEST(ArenaDeathTest, AskingForMoreThanThereIsAborts) {
   Block block;
   Arena arena(block.bytes, 10);
-  EXPECT_DEATH(arena.array<u64>(513), "check failed");
+  EXPECT_DEATH((void)arena.array<u64>(513), "check failed");
 }
 
 }  // namespace

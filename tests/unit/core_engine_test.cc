@@ -418,7 +418,7 @@ INSTANTIATE_TEST_SUITE_P(
                     BreachCase{"unknown_flags", "dispatches with unknown flags 2147483648: task 1003 'innocent', slot 3"},
                     BreachCase{"preempt_any", "preempts without naming a CPU: task 1003 'innocent', slot 3"},
                     BreachCase{"preempt_range", "preempts CPU 2 of 2"}),
-    [](const auto& info) { return std::string(info.param.policy); });
+    [](const auto& test) { return std::string(test.param.policy); });
 
 TEST(EngineBreachTest, EachWrongPolicyIsCovered) { EXPECT_EQ(test::wrong_policies().size(), 9u); }
 

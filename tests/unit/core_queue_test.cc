@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cstring>
 #include <deque>
 #include <memory>
 #include <tuple>
@@ -20,7 +21,7 @@ struct Held {
   explicit Held(u32 max_tasks)
       : size(T::bytes(max_tasks)),
         block(static_cast<std::byte*>(::operator new(size, std::align_val_t{Arena::kAlignment}))),
-        arena({block.get(), size}, max_tasks),
+        arena((std::memset(block.get(), 0, size), std::span(block.get(), size)), max_tasks),
         queue(arena) {}
   struct Free {
     void operator()(std::byte* memory) const { ::operator delete(memory, std::align_val_t{Arena::kAlignment}); }

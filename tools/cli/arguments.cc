@@ -59,7 +59,9 @@ std::string first_unknown(const CLI::App& app) {
 Error unknown_argument(const CLI::App& app, const std::string& argument) {
   const std::string help = fmt::format("{} --help lists the options and gives an example", app.get_name());
   if (argument.size() < 2 || argument[0] != '-')
-    return {ExitCode::kUsage, fmt::format("unexpected argument '{}'", argument), {},
+    return {ExitCode::kUsage,
+            fmt::format("unexpected argument '{}'", argument),
+            {},
             app.get_footer().find(" -- ") != std::string::npos ? "a command to run stands after --; " + help : help};
   const std::string name = argument.substr(0, argument.find('='));
   std::vector<std::string> names;
@@ -113,8 +115,8 @@ Expected<void> parse(CLI::App& app, std::span<const std::string> arguments) {
 
 void check_number(CLI::Option* option, const NumberRange& range, std::string default_text) {
   option->type_name(std::string(range.unit));
-  std::string bounds = range.max == ~u64{0} ? fmt::format("from {}", range.min)
-                                            : fmt::format("{}..{}", range.min, range.max);
+  std::string bounds =
+      range.max == ~u64{0} ? fmt::format("from {}", range.min) : fmt::format("{}..{}", range.min, range.max);
   option->description(fmt::format("{} ({}{})", option->get_description(), bounds,
                                   default_text.empty() ? "" : "; default " + default_text));
   option->check(

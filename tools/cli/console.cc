@@ -39,7 +39,9 @@ std::string paint(Console::Colour colour, std::string_view text, bool on) {
 }  // namespace
 
 Console::Console(std::string name)
-    : name_(std::move(name)), error_is_terminal_(isatty(2) == 1), out_is_terminal_(isatty(1) == 1),
+    : name_(std::move(name)),
+      error_is_terminal_(isatty(2) == 1),
+      out_is_terminal_(isatty(1) == 1),
       colours_(wants_colours()) {}
 
 std::string Console::schema() const { return fmt::format("reprise.{}/1", name_.empty() ? "error" : name_); }
@@ -85,7 +87,9 @@ void Console::say(std::string_view text) {
   write_all(2, fmt::format("{}\n", text));
 }
 
-void Console::warning(std::string_view text) { say(fmt::format("{} {}", err_colour(Colour::kYellow, "warning:"), text)); }
+void Console::warning(std::string_view text) {
+  say(fmt::format("{} {}", err_colour(Colour::kYellow, "warning:"), text));
+}
 
 void Console::error(const Error& error) {
   std::string text =
@@ -117,7 +121,8 @@ std::string Console::err_colour(Colour colour, std::string_view text) const {
 }
 
 Json error_json(const Error& error) {
-  return {{"what", error.what}, {"where", error.where}, {"hint", error.hint}, {"exit_code", static_cast<int>(error.code)}};
+  return {
+      {"what", error.what}, {"where", error.where}, {"hint", error.hint}, {"exit_code", static_cast<int>(error.code)}};
 }
 
 std::string grouped(u64 number) {
@@ -127,11 +132,17 @@ std::string grouped(u64 number) {
 }
 
 std::string duration_text(u64 ns) {
-  const auto value = static_cast<double>(ns);
-  if (ns >= 1'000 * kNsPerSec) return fmt::format("{} s", grouped(ns / kNsPerSec));
-  if (ns >= kNsPerSec) return fmt::format("{:.3g} s", value / 1e9);
-  if (ns >= kNsPerMs) return fmt::format("{:.3g} ms", value / 1e6);
-  if (ns >= kNsPerUs) return fmt::format("{:.3g} us", value / 1e3);
+  struct Unit {
+    u64 ns;
+    std::string_view name;
+  };
+  for (const Unit& unit : {Unit{kNsPerSec, "s"}, {kNsPerMs, "ms"}, {kNsPerUs, "us"}}) {
+    if (ns < unit.ns) continue;
+    const u64 whole = ns / unit.ns;
+    if (whole >= 100) return fmt::format("{} {}", grouped(whole), unit.name);
+    return fmt::format("{:.{}f} {}", static_cast<double>(ns) / static_cast<double>(unit.ns), whole >= 10 ? 1 : 2,
+                       unit.name);
+  }
   return fmt::format("{} ns", ns);
 }
 

@@ -110,8 +110,8 @@ Expected<trace::CutRange> Cut::range() const {
   range.session = session_;
   if (from_.empty() && to_.empty())
     return fail(ExitCode::kUsage, "neither --from nor --to is given", {}, "for example: --from 10s --to 12.5s");
-  for (const auto& [name, text, step, time] : {std::tuple{"--from", &from_, &range.from_step, &range.from_ns},
-                                               {"--to", &to_, &range.to_step, &range.to_ns}}) {
+  for (const auto& [name, text, step, time] :
+       {std::tuple{"--from", &from_, &range.from_step, &range.from_ns}, {"--to", &to_, &range.to_step, &range.to_ns}}) {
     if (text->empty()) continue;
     auto position = parse_position(name, *text);
     if (!position) return std::unexpected(position.error());

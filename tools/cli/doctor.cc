@@ -17,7 +17,8 @@ using live::Finding;
 using Verdict = live::Finding::Verdict;
 
 constexpr char kDescription[] =
-    "Says whether a policy can schedule this machine: kernel, rights, another scheduler that is in the way. With --fix\n"
+    "Says whether a policy can schedule this machine: kernel, rights, another scheduler that is in the way. With "
+    "--fix\n"
     "settings of the host that a run which crashed has left changed are put back.\n"
     "+ is good, - is worth knowing, ! has to be mended first.";
 constexpr char kFooter[] =
@@ -75,18 +76,24 @@ Diagnosis diagnose_here(bool) {
 
 std::string_view name_of(Verdict verdict) {
   switch (verdict) {
-    case Verdict::kGood: return "good";
-    case Verdict::kNote: return "note";
-    case Verdict::kBad: return "bad";
+    case Verdict::kGood:
+      return "good";
+    case Verdict::kNote:
+      return "note";
+    case Verdict::kBad:
+      return "bad";
   }
   return "unknown";
 }
 
 std::string mark(const Console& console, Verdict verdict) {
   switch (verdict) {
-    case Verdict::kGood: return console.out_colour(Console::Colour::kGreen, "+");
-    case Verdict::kNote: return "-";
-    case Verdict::kBad: return console.out_colour(Console::Colour::kRed, "!");
+    case Verdict::kGood:
+      return console.out_colour(Console::Colour::kGreen, "+");
+    case Verdict::kNote:
+      return "-";
+    case Verdict::kBad:
+      return console.out_colour(Console::Colour::kRed, "!");
   }
   return "?";
 }
@@ -118,7 +125,8 @@ Expected<ExitCode> Doctor::run(Console& console) {
                       {"put_back", diagnosis.put_back}});
     return diagnosis.code;
   }
-  for (const std::string& line : diagnosis.put_back) console.print("{} put back: {}\n", mark(console, Verdict::kGood), line);
+  for (const std::string& line : diagnosis.put_back)
+    console.print("{} put back: {}\n", mark(console, Verdict::kGood), line);
   if (fix_ && diagnosis.put_back.empty()) console.print("{} nothing to put back\n", mark(console, Verdict::kGood));
   for (const Finding& finding : diagnosis.findings) {
     console.print("{} {}\n", mark(console, finding.verdict), finding.what);

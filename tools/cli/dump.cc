@@ -119,14 +119,27 @@ void Dumper::run() {
     if (item == Item::kSession) session();  // before the filter: it gives the start of time
     if (!in_session()) continue;
     switch (item) {
-      case Item::kStep: step(); break;
-      case Item::kEvents: kernel_events(); break;
-      case Item::kSnapshot: snapshot(); break;
-      case Item::kLoss: losses(); break;
-      case Item::kGap: gap(); break;
-      case Item::kSessionEnd: session_end(); break;
+      case Item::kStep:
+        step();
+        break;
+      case Item::kEvents:
+        kernel_events();
+        break;
+      case Item::kSnapshot:
+        snapshot();
+        break;
+      case Item::kLoss:
+        losses();
+        break;
+      case Item::kGap:
+        gap();
+        break;
+      case Item::kSessionEnd:
+        session_end();
+        break;
       case Item::kSession:
-      case Item::kEnd: break;
+      case Item::kEnd:
+        break;
     }
   }
 }
@@ -136,7 +149,9 @@ void Dumper::session() {
   tids_.clear();
   if (!started_) {
     started_ = true;
-    const auto at = [&](u64 ms) { return ms > (~u64{0} - info.start_ns) / kNsPerMs ? ~u64{0} : info.start_ns + ms * kNsPerMs; };
+    const auto at = [&](u64 ms) {
+      return ms > (~u64{0} - info.start_ns) / kNsPerMs ? ~u64{0} : info.start_ns + ms * kNsPerMs;
+    };
     from_ns_ = filter_.from_ms == 0 ? 0 : at(filter_.from_ms);
     to_ns_ = at(filter_.to_ms);
   }
@@ -155,7 +170,8 @@ void Dumper::step() {
   trace::StepRecord step = reader_.step();
   for (const Event& event : step.input.events)
     if (event.tid != 0) tids_[event.task] = event.tid;
-  if (step.input.number > filter_.to_step || step.input.now_ns > to_ns_) past_ = filter_.session != 0 || filter_.to_step == ~u64{0};
+  // Steps are numbered per session; time goes on.
+  past_ = step.input.now_ns > to_ns_ || (filter_.session != 0 && step.input.number > filter_.to_step);
   if (step.input.number < filter_.from_step || step.input.number > filter_.to_step) return;
   if (!in_time(step.input.now_ns)) return;
   std::vector<Event> events;
@@ -199,8 +215,7 @@ void Dumper::kernel_events() {
 void Dumper::snapshot() {
   const trace::SnapshotRecord& record = reader_.snapshot();
   if (filter_.tid != 0 || !in_time(record.time_ns)) return;
-  if (sink_.text())
-    return console_.print("snapshot after step {}: {}\n", record.step, bytes_text(record.state.size()));
+  if (sink_.text()) return console_.print("snapshot after step {}: {}\n", record.step, bytes_text(record.state.size()));
   sink_.add_json("snapshot", {{"step", record.step}, {"time_ns", record.time_ns}, {"bytes", record.state.size()}});
 }
 
@@ -284,7 +299,8 @@ Expected<ExitCode> Dump::run(Console& console) {
   dumper.run();
   std::optional<Error> error;
   if (reader->damaged()) error = damage_error(*reader, "what is printed could be read");
-  Json summary = {{"shown", dumper.shown()}, {"limit_reached", dumper.full()}, {"problems", problems_json(reader->problems())}};
+  Json summary = {
+      {"shown", dumper.shown()}, {"limit_reached", dumper.full()}, {"problems", problems_json(reader->problems())}};
   if (error) summary["error"] = error_json(*error);
   sink.end(summary);
   show_problems(console, reader->problems());

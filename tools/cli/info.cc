@@ -73,8 +73,12 @@ std::vector<SessionSummary> read_sessions(trace::Reader& reader) {
         ++now.totals.snapshots;
         now.snapshot_steps.push_back(reader.snapshot().step);
         break;
-      case kLoss: now.losses.assign(reader.loss().losses.begin(), reader.loss().losses.end()); break;
-      case kGap: now.gaps.push_back(reader.gap()); break;
+      case kLoss:
+        now.losses.assign(reader.loss().losses.begin(), reader.loss().losses.end());
+        break;
+      case kGap:
+        now.gaps.push_back(reader.gap());
+        break;
       case kSessionEnd:
         now.ended = true;
         now.end = reader.session_end();
@@ -82,7 +86,8 @@ std::vector<SessionSummary> read_sessions(trace::Reader& reader) {
         now.totals.snapshots_lost = now.end.totals.snapshots_lost;
         break;
       case kSession:
-      case kEnd: break;
+      case kEnd:
+        break;
     }
   }
 }
@@ -143,8 +148,8 @@ std::string topology_text(const trace::SessionInfo& info) {
 // The wall clock at attach, in UTC.
 std::string clock_text(const trace::SessionInfo& info) {
   if (info.realtime_offset_ns == 0) return "not known";
-  const auto seconds =
-      static_cast<std::time_t>((static_cast<i64>(info.start_ns) + info.realtime_offset_ns) / static_cast<i64>(kNsPerSec));
+  const auto seconds = static_cast<std::time_t>((static_cast<i64>(info.start_ns) + info.realtime_offset_ns) /
+                                                static_cast<i64>(kNsPerSec));
   std::tm utc{};
   char text[32];
   if (gmtime_r(&seconds, &utc) == nullptr || std::strftime(text, sizeof text, "%Y-%m-%d %H:%M:%S UTC", &utc) == 0)
@@ -177,11 +182,11 @@ void show_session(Console& console, const SessionSummary& session, std::size_t n
   row("policy", fmt::format("{}, seed {}", policy_text(info.policy, info.options), info.seed));
   row("began", fmt::format("{}, {} s after boot; lasted {}", clock_text(info), seconds_text(info.start_ns),
                            duration_text(session.duration_ns())));
-  row("ended", session.ended ? fmt::format("{}{}", session.end.reason,
-                                           session.end.exit_code == 0
-                                               ? ""
-                                               : fmt::format(" (exit code {:#x})", session.end.exit_code))
-                             : "without an end record: stopped by force, or the file was cut");
+  row("ended",
+      session.ended
+          ? fmt::format("{}{}", session.end.reason,
+                        session.end.exit_code == 0 ? "" : fmt::format(" (exit code {:#x})", session.end.exit_code))
+          : "without an end record: stopped by force, or the file was cut");
   row("steps", fmt::format("{}: {}, {}", grouped(session.totals.steps), counted(session.totals.events, "event"),
                            counted(session.totals.decisions, "decision")));
   row("kernel", counted(session.totals.kernel_events, "event"));
@@ -196,8 +201,8 @@ void show_session(Console& console, const SessionSummary& session, std::size_t n
   for (const trace::GapRecord& gap : session.gaps)
     row("gap", fmt::format("steps {}..{} are missing ({})", gap.first_step, gap.last_step,
                            gap.damage ? "damage" : "the recorder could not keep up"));
-  row("machine", fmt::format("{}{}{}; {}", info.machine, info.cpu_model.empty() ? "" : ", ", info.cpu_model,
-                             topology_text(info)));
+  row("machine",
+      fmt::format("{}{}{}; {}", info.machine, info.cpu_model.empty() ? "" : ", ", info.cpu_model, topology_text(info)));
   row("kernel", fmt::format("{}{}{}", info.kernel_release, info.hz == 0 ? "" : fmt::format(", HZ {}", info.hz),
                             info.preemption.empty() ? "" : fmt::format(", preemption {}", info.preemption)));
   row("code", fmt::format("reprise {} ({}, {}); engine {}, policies {}, dispatcher {}", info.version, info.compiler,
@@ -209,7 +214,8 @@ void show_session(Console& console, const SessionSummary& session, std::size_t n
   if (console.verbosity() == 0) return;
   row("version", info.kernel_version);
   row("sched_ext", fmt::format("{}", fmt::join(info.sched_ext_features, " ")));
-  for (const trace::Setting& setting : info.dispatcher) row("dispatcher", fmt::format("{} {}", setting.name, setting.value));
+  for (const trace::Setting& setting : info.dispatcher)
+    row("dispatcher", fmt::format("{} {}", setting.name, setting.value));
 }
 
 class Info final : public Command {

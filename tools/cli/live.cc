@@ -15,7 +15,8 @@ namespace {
 
 constexpr char kDescription[] =
     "Loads the dispatcher into the kernel and schedules this machine with a policy, until COMMAND ends, --duration\n"
-    "has passed or ^C; then the kernel's default scheduler is back, as it is after a crash. With --record, all that is\n"
+    "has passed or ^C; then the kernel's default scheduler is back, as it is after a crash. With --record, all that "
+    "is\n"
     "needed to decide again goes to a trace. Needs root and a kernel with sched_ext (reprise doctor).\n"
     "Messages and statistics go to stderr; with --json, COMMAND's stdout does, too.";
 constexpr char kFooter[] =
@@ -90,7 +91,8 @@ void Live::declare(CLI::App& app) {
       ->type_name("S FILE")
       ->excludes(record);
   add_number(app, "-d,--duration", options_.duration_s, {"S", 1, 31'536'000, false}, "end after S seconds");
-  add_number(app, "--stats", options_.stats_interval_s, {"S", 1, 86'400, false}, "a line of statistics every S seconds");
+  add_number(app, "--stats", options_.stats_interval_s, {"S", 1, 86'400, false},
+             "a line of statistics every S seconds");
   add_number(app, "--seed", options_.seed, {"N"}, "of the policy's random numbers");
   app.add_flag("--partial", options_.dispatcher.partial,
                "schedule only tasks of class SCHED_EXT; COMMAND is started as one");
@@ -200,9 +202,9 @@ std::optional<Error> Live::judge(const live::LiveResult& result) const {
     return result.recording.error.value_or(
         Error{ExitCode::kIo, "the recording failed", options_.record_path, "see whether the disk is full"});
   if (result.ended_by == "command" && result.command_status != 0)
-    return Error{ExitCode::kExpectationFailed,
-                 fmt::format("the command failed with status {}", result.command_status),
-                 fmt::format("{}", fmt::join(options_.command, " ")), "see what it printed; the scheduler itself is fine"};
+    return Error{ExitCode::kExpectationFailed, fmt::format("the command failed with status {}", result.command_status),
+                 fmt::format("{}", fmt::join(options_.command, " ")),
+                 "see what it printed; the scheduler itself is fine"};
   return {};
 }
 
@@ -210,9 +212,8 @@ std::optional<Error> Live::judge(const live::LiveResult& result) const {
 void Live::keep_dump(Console& console, const std::string& dump) const {
   if (dump.empty()) return;
   if (options_.record_path.empty()) {
-    console.message("the kernel also gave a dump of {} lines; -v shows it",
-                    std::count(dump.begin(), dump.end(), '\n') + 1);
     console.detail("{}", dump);
+    if (console.verbosity() == 0) console.message("-v also shows the kernel's dump of CPUs and tasks");
     return;
   }
   const std::string path = options_.record_path + ".dump";

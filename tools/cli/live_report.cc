@@ -102,9 +102,12 @@ std::string recording_text(const live::LiveOptions& options, const live::LiveRes
 }  // namespace
 
 std::string stats_legend() {
-  return "columns of --stats: running: CPUs that are not idle; queued: tasks that wait for the policy's decision (both\n"
-         "at that moment); per interval: scheduled: tasks that began to run; user: decisions of the policy carried out;\n"
-         "kernel: decided by the dispatcher itself; cancelled: decisions that came too late; bounced: to an allowed CPU\n"
+  return "columns of --stats: running: CPUs that are not idle; queued: tasks that wait for the policy's decision "
+         "(both\n"
+         "at that moment); per interval: scheduled: tasks that began to run; user: decisions of the policy carried "
+         "out;\n"
+         "kernel: decided by the dispatcher itself; cancelled: decisions that came too late; bounced: to an allowed "
+         "CPU\n"
          "instead; failed: the task was gone; congested: no room on the way up; faults: page faults of the scheduler";
 }
 
@@ -139,10 +142,11 @@ void show_summary(Console& console, const live::LiveOptions& options, const live
                   percent_text(share.decided, share.of));
   console.message("  decisions   {}: carried out {}, too late {}, bounced {}, failed {}", grouped(stats.decisions),
                   grouped(c.inserted), grouped(c.cancelled), grouped(c.bounced), grouped(c.failed));
-  console.message("  dispatcher  decided itself: congested {}, fallback {} ({}), no slot {}; bypass: kernel threads {}, "
-                  "reclaim {}",
-                  grouped(c.congested), grouped(c.fallback), counted(stats.fallbacks, "takeover"), grouped(c.no_slot),
-                  grouped(c.kernel_threads), grouped(c.reclaim));
+  console.message(
+      "  dispatcher  decided itself: congested {}, fallback {} ({}), no slot {}; bypass: kernel threads {}, "
+      "reclaim {}",
+      grouped(c.congested), grouped(c.fallback), counted(stats.fallbacks, "takeover"), grouped(c.no_slot),
+      grouped(c.kernel_threads), grouped(c.reclaim));
   console.message("  scheduler   {} in {}, CPU time {} ({}), page faults {}", counted(stats.events, "event"),
                   counted(stats.steps, "step"), duration_text(stats.scheduler_cpu_ns),
                   percent_text(stats.scheduler_cpu_ns, stats.time_ns),
@@ -185,16 +189,26 @@ Json live_json(const live::LiveOptions& options, const live::LiveResult& result)
 
 std::string exit_kind_text(i32 kind) {
   switch (kind) {
-    case 0: return "it has not exited";
-    case 1: return "done";
-    case 64: return "unregistered from user space";
-    case 65: return "unregistered by the BPF program";
-    case 66: return "unregistered by the kernel";
-    case 67: return "ended by SysRq-S";
-    case 1024: return "a runtime error";
-    case 1025: return "the BPF program reported an error";
-    case 1026: return "the watchdog found a runnable task that did not run in time";
-    default: return fmt::format("exit kind {}", kind);
+    case 0:
+      return "it has not exited";
+    case 1:
+      return "done";
+    case 64:
+      return "unregistered from user space";
+    case 65:
+      return "unregistered by the BPF program";
+    case 66:
+      return "unregistered by the kernel";
+    case 67:
+      return "ended by SysRq-S";
+    case 1024:
+      return "a runtime error";
+    case 1025:
+      return "the BPF program reported an error";
+    case 1026:
+      return "the watchdog found a runnable task that did not run in time";
+    default:
+      return fmt::format("exit kind {}", kind);
   }
 }
 

@@ -7,10 +7,10 @@
 #include <exception>
 #include <new>
 
-#include "version.h"
 #include "tools/cli/arguments.h"
 #include "tools/cli/command.h"
 #include "tools/cli/console.h"
+#include "version.h"
 
 namespace reprise::cli {
 namespace {
@@ -31,9 +31,8 @@ std::string version_text() {
 #else
   constexpr std::string_view kLive = "no";
 #endif
-  return fmt::format(
-      "reprise {} ({}, {}; live runtime: {})\nengine      {}\npolicies    {}\ndispatcher  {}\n", kVersion, kCompiler,
-      kBuildType, kLive, kEngineHash, kPoliciesHash, kDispatcherHash);
+  return fmt::format("reprise {} ({}, {}; live runtime: {})\nengine      {}\npolicies    {}\ndispatcher  {}\n",
+                     kVersion, kCompiler, kBuildType, kLive, kEngineHash, kPoliciesHash, kDispatcherHash);
 }
 
 std::string overview() {
@@ -57,7 +56,9 @@ const CommandRow* find_command(std::string_view name) {
 Error unknown_command(std::string_view name) {
   std::array<std::string_view, std::size(kCommands)> names;
   std::ranges::transform(kCommands, names.begin(), &CommandRow::name);
-  return {ExitCode::kUsage, fmt::format("unknown command '{}'{}", name, suggestion(name, names)), {},
+  return {ExitCode::kUsage,
+          fmt::format("unknown command '{}'{}", name, suggestion(name, names)),
+          {},
           fmt::format("one of: {}", fmt::join(names, ", "))};
 }
 
@@ -153,7 +154,7 @@ ExitCode run(std::vector<std::string> arguments) {
 // A handler that does nothing: writes to a closed pipe then fail with EPIPE, and child processes, unlike with
 // SIG_IGN, start with the default again.
 void outlive_closed_pipes() {
-  struct sigaction action {};
+  struct sigaction action{};
   action.sa_handler = [](int) {};
   sigaction(SIGPIPE, &action, nullptr);
 }

@@ -175,8 +175,9 @@ void show_decisions(Console& console, const trace::Divergence& found) {
   const Json& keys = recorded.is_null() ? replayed : recorded;
   if (keys.is_null()) return;
   console.print("\n  {:<14}{:>24}{:>24}\n", "decision", "recorded", "replayed");
-  for (const auto& [key, value] : keys.items()) {
-    const auto text = [&key = key](const Json& side) { return side.is_null() ? "-" : side.at(key).dump(); };
+  for (const auto& item : keys.items()) {
+    const std::string& key = item.key();
+    const auto text = [&key](const Json& side) { return side.is_null() ? "-" : side.at(key).dump(); };
     const std::string left = text(recorded);
     const std::string right = text(replayed);
     const std::string line = fmt::format("  {:<14}{:>24}{:>24}", key, left, right);
@@ -193,15 +194,14 @@ void show_divergence(Console& console, const trace::Divergence& found) {
   console.print("  session {}, step {}, decision {} of it, at {} s\n", found.session, found.step, found.position,
                 seconds_text(found.time_ns));
   if (found.tid != 0) console.print("  task {} ({})\n", found.tid, trace::json_escape(found.comm));
-  if (found.event)
-    console.print("  answers, from step {}: {}\n", found.event_step, trace::format_event(*found.event));
+  if (found.event) console.print("  answers, from step {}: {}\n", found.event_step, trace::format_event(*found.event));
   show_decisions(console, found);
 }
 
 void Replay::show(Console& console, const trace::ReplayResult& result, u64 per_second) const {
-  const auto counts = fmt::format("{} in {}, {} ({} events)", counted(result.decisions, "decision"),
-                                  counted(result.steps, "step"), counted(result.sessions, "session"),
-                                  grouped(result.events));
+  const auto counts =
+      fmt::format("{} in {}, {} ({} events)", counted(result.decisions, "decision"), counted(result.steps, "step"),
+                  counted(result.sessions, "session"), grouped(result.events));
   if (result.started_after_step != 0)
     console.print("started from the snapshot after step {}\n", grouped(result.started_after_step));
   if (!result.first_divergence && result.divergent == 0) {

@@ -103,9 +103,12 @@ Json gap_json(const trace::GapRecord& gap) {
 
 std::string_view name_of(Severity severity) {
   switch (severity) {
-    case Severity::kNote: return "note";
-    case Severity::kLoss: return "loss";
-    case Severity::kDamage: return "damage";
+    case Severity::kNote:
+      return "note";
+    case Severity::kLoss:
+      return "loss";
+    case Severity::kDamage:
+      return "damage";
   }
   return "unknown";
 }

@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// What vruntime promises, in closed loop: shares by weight, bounded credit, no starvation.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <numeric>
+
+#include "scheduler/policies/table.h"
+#include "tests/support/machine.h"
+
+namespace reprise {
+namespace {
+
+using test::hog;
+using test::Machine;
+using test::runs_once;
+using test::sleeper;
+
+const PolicyInfo& vruntime() { return **find_policy("vruntime"); }
+
+u64 exec_ns(const Machine& machine, TaskSlot slot) {
+  const Machine::Running& task = machine.task(slot);
+  return task.exec_ns + (task.where == Machine::Where::kRunning ? machine.now_ns() - task.started_ns : 0);
+}
+
+u64 percentile(std::vector<u64> values, u64 percent) {
+  REPRISE_CHECK(!values.empty());
+  std::ranges::sort(values);
+  return values[(values.size() - 1) * percent / 100];
+}
+
+struct ShareCase {
+  const char* name;
+  u32 cpus;
+  std::vector<u32> weights;
+};
+class VruntimeShareTest : public testing::TestWithParam<ShareCase> {};
+
+TEST_P(VruntimeShareTest, FollowsWeightsWithinTwoPercent) {
+  Machine machine({.cpus = GetParam().cpus}, vruntime());
+  std::vector<TaskSlot> slots;
+  for (u32 weight : GetParam().weights) slots.push_back(machine.spawn(hog(weight)));
+  machine.run_for(60 * kNsPerSec);
+  ASSERT_EQ(machine.violation(), "");
+  const double total = std::accumulate(GetParam().weights.begin(), GetParam().weights.end(), 0.0);
+  for (std::size_t i = 0; i < slots.size(); ++i) {
+    const double share = GetParam().weights[i] / total * GetParam().cpus * 60e9;
+    EXPECT_NEAR(static_cast<double>(exec_ns(machine, slots[i])) / share, 1.0, 0.02) << "weight " << GetParam().weights[i];
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    All, VruntimeShareTest,
+    testing::Values(ShareCase{"equal", 1, {100, 100, 100}}, ShareCase{"nice_levels", 1, {27, 55, 100, 215, 391}},
+                    ShareCase{"far_apart", 1, {10, 100, 1000}}, ShareCase{"lightest", 1, {1, 2, 100}},
+                    ShareCase{"heaviest", 1, {100, 10'000}}, ShareCase{"two_cpus", 2, {50, 100, 100, 100, 150, 200}},
+                    ShareCase{"four_cpus", 4, {30, 60, 100, 100, 100, 120, 150, 200, 200, 300}},
+                    ShareCase{"odd", 2, {100, 100, 100}},
+                    ShareCase{"crowd", 2, {20, 40, 60, 80, 100, 20, 40, 60, 80, 100, 20, 40, 60, 80, 100, 20, 40, 60,
+                                           80, 100, 20, 40, 60, 80, 100, 20, 40, 60, 80, 100, 20, 40, 60, 80, 100}}),
+    [](const auto& test) { return test.param.name; });
+
+TEST(VruntimeTest, SharesHoldBesideTasksThatSleep) {
+  Machine machine({.cpus = 1}, vruntime());
+  const TaskSlot light = machine.spawn(hog(100)), heavy = machine.spawn(hog(300));
+  for (int i = 0; i < 20; ++i) machine.spawn(sleeper(50 * kNsPerUs, 7 * kNsPerMs + static_cast<u64>(i) * 1000));
+  machine.run_for(60 * kNsPerSec);
+  ASSERT_EQ(machine.violation(), "");
+  EXPECT_NEAR(static_cast<double>(exec_ns(machine, heavy)) / static_cast<double>(exec_ns(machine, light)), 3.0, 0.06);
+}
+
+TEST(VruntimeTest, ThoseWhoNeedLittleDoNotQueueBehindThoseWhoNeedMuch) {
+  // What first come, first served does to them: 40 slices of waiting.
+  Machine machine({.cpus = 2}, vruntime());
+  for (int i = 0; i < 40; ++i) machine.spawn(hog());
+  const TaskSlot light = machine.spawn(sleeper(200 * kNsPerUs, 30 * kNsPerMs));
+  machine.run_for(30 * kNsPerSec);
+  ASSERT_EQ(machine.violation(), "");
+  EXPECT_GT(machine.task(light).wake_waits_ns.size(), 500u);
+  EXPECT_LT(percentile(machine.task(light).wake_waits_ns, 99), 2 * kNsPerMs) << "one slice of 1 ms, and a bit";
+}
+
+TEST(VruntimeTest, ALongSleepBuysNoMonopoly) {
+  Machine machine({.cpus = 1}, vruntime());
+  machine.spawn(hog());
+  int bursts = 0;
+  test::Plan plan = hog();
+  plan.next = [&](Prng&) { return ++bursts == 1 ? test::Burst{kNsPerMs, 10 * kNsPerSec} : test::Burst{10 * kNsPerSec, 1}; };
+  const TaskSlot returning = machine.spawn(plan);
+  machine.run_for(9 * kNsPerSec);
+  const u64 before_ns = exec_ns(machine, returning);
+  machine.run_for(1200 * kNsPerMs);  // awake for about 200 ms of it
+  ASSERT_EQ(machine.violation(), "");
+  EXPECT_NEAR(static_cast<double>(exec_ns(machine, returning) - before_ns), 100e6, 30e6) << "half, and 20 ms of credit";
+}
+
+TEST(VruntimeTest, AStreamOfTasksThatRunOnceStarvesNobody) {
+  Machine machine({.cpus = 1}, vruntime());
+  const TaskSlot light = machine.spawn(hog(1)), plain = machine.spawn(hog());
+  for (int i = 0; i < 20'000; ++i) {  // 1.2 CPUs' worth of them
+    machine.spawn(runs_once(1200 * kNsPerUs));
+    machine.run_for(kNsPerMs);
+    ASSERT_EQ(machine.violation(), "");
+  }
+  EXPECT_GT(exec_ns(machine, plain), 100 * kNsPerMs);
+  EXPECT_GT(exec_ns(machine, light), 0u);
+  EXPECT_LT(std::max(machine.task(light).max_wait_ns, machine.task(plain).max_wait_ns), 10 * kNsPerSec);
+}
+
+TEST(VruntimeTest, ATaskThatHadACpuToItselfIsNotPunishedForLong) {
+  // Bound to CPU 1 it runs alone for 30 s, far beyond the others' shares. Then it must share with them.
+  Machine machine({.cpus = 2}, vruntime());
+  for (int i = 0; i < 4; ++i) {
+    test::Plan plan = hog();
+    plan.cpus = {0};
+    machine.spawn(plan);
+  }
+  test::Plan plan = hog();
+  plan.cpus = {1};
+  const TaskSlot alone = machine.spawn(plan);
+  machine.run_for(30 * kNsPerSec);
+  for (int i = 0; i < 4; ++i) machine.spawn(hog());
+  const u64 before_ns = exec_ns(machine, alone);
+  machine.run_for(5 * kNsPerSec);
+  ASSERT_EQ(machine.violation(), "");
+  EXPECT_GT(exec_ns(machine, alone) - before_ns, kNsPerSec / 2);
+  EXPECT_LT(machine.max_wait_ns(), 2 * kNsPerSec);
+}
+
+TEST(VruntimeTest, TasksGoBackToTheirCpuWhenItIsIdle) {
+  Machine machine({.cpus = 8, .log = true}, vruntime());
+  for (int i = 0; i < 4; ++i) machine.spawn(sleeper(kNsPerMs, 3 * kNsPerMs + static_cast<u64>(i) * 100'000));
+  machine.run_for(kNsPerSec);
+  ASSERT_EQ(machine.violation(), "");
+  for (const test::LoggedStep& step : machine.log()) {
+    for (const Decision& decision : step.decisions) {
+      EXPECT_EQ(decision.flags, kDecisionIdle);
+      EXPECT_EQ(decision.cpu, machine.task(decision.task).prev_cpu) << "nobody ever had to move";
+    }
+  }
+}
+
+TEST(VruntimeTest, VtimeStaysNearTheClockAndSliceWithinBounds) {
+  Machine machine({.cpus = 2, .room = 3, .log = true}, vruntime());
+  Prng random = Prng::seeded(9);
+  for (int i = 0; i < 60; ++i) {
+    const u32 weight = static_cast<u32>(random.between(kWeightMin, 500));
+    machine.spawn(random.chance(1, 2) ? hog(weight) : sleeper(random.between(1000, 9'000'000), random.between(1000, kNsPerSec), weight));
+  }
+  machine.run_for(10 * kNsPerSec);
+  ASSERT_EQ(machine.violation(), "");
+  u64 least = ~u64{0}, most = 0;
+  for (const test::LoggedStep& step : machine.log()) {
+    for (const Decision& decision : step.decisions) {
+      least = std::min(least, decision.vtime);
+      most = std::max(most, decision.vtime);
+      ASSERT_GE(decision.slice_ns, kNsPerMs);
+      ASSERT_LE(decision.slice_ns, 20 * kNsPerMs);
+    }
+  }
+  EXPECT_GE(least, kNsPerSec - 500 * kNsPerMs) << "never 0, which would go before all others";
+  EXPECT_LE(most, 11 * kNsPerSec + 2 * kNsPerSec);
+}
+
+}  // namespace
+}  // namespace reprise
