@@ -73,13 +73,13 @@ struct cpu_state {
   u64 own;     /* time of softirqs so far that the running task did cause */
   u64 foreign_at_switch;
   u64 own_at_switch;
-  u64 lost;  /* records that found no room */
   u32 depth; /* of `frames` */
   u32 cause; /* of the softirq that is being served */
   u32 raised_by[SOFTIRQS_MAX];
   struct irq_frame frames[IRQ_DEPTH_MAX];
 } __attribute__((aligned(64)));
-struct cpu_state cpus[WIRE_MAX_CPUS];
+__hidden struct cpu_state cpus[WIRE_MAX_CPUS];
+wire_u64 lost[WIRE_MAX_CPUS]; /* records that found no room */
 
 static __always_inline struct cpu_state* this_state(void) {
   return &cpus[bpf_get_smp_processor_id() & (WIRE_MAX_CPUS - 1)];
@@ -92,7 +92,7 @@ static __always_inline void record(u64 now, u32 type, u32 flags, s32 tid, u32 a,
   u32 seq = sequence ? smp_add(&sequence->recording, 1) : 0; /* a gap where there was no room */
 
   if (!event) {
-    smp_add(&cpus[cpu & (WIRE_MAX_CPUS - 1)].lost, 1);
+    smp_add(&lost[cpu & (WIRE_MAX_CPUS - 1)], 1);
     return;
   }
   event->time_ns = now;

@@ -85,6 +85,8 @@ class StepsDecoder {
   [[nodiscard]] u32 left() const { return left_; }
   /// The next step, in memory of the decoder's. False: the columns contradict each other; nothing more comes.
   bool next(StepRecord&);
+  /// Gives up the frame.
+  void close() { left_ = 0; }
 
  private:
   void decode_payload(StepRecord&, u32 events, u32 decisions, u32 preempts);

@@ -2,8 +2,8 @@
 // What the kernel did, as the recorder saw it: events that no engine is told of. One flat record for all types, so
 // that columns compress well; what the three arguments mean stands beside each type.
 //
-// Times are CLOCK_MONOTONIC in nanoseconds. `seq` counts up per CPU; a gap is a loss. An interrupt that is recorded while
-// another event is may come between the taking of that one's time and its number: order by time, then by number.
+// Times are CLOCK_MONOTONIC in nanoseconds. `seq` counts up per CPU; a gap is a loss. An interrupt that is recorded
+// while another event is may come between the taking of that one's time and of its number: order by time, then number.
 #pragma once
 
 #include <type_traits>

@@ -186,7 +186,7 @@ std::optional<Item> Reader::Impl::take_step() {
   if (!steps.next(step)) return bad(fmt::format("(steps) contradicts itself after step {}", last_step));
   const u64 number = step.input.number;
   if (number < expected) {
-    steps = StepsDecoder();
+    steps.close();
     return bad(fmt::format("(steps) holds step {}, after step {}", number, last_step));
   }
   const u64 now_ns = step.input.now_ns;
@@ -347,7 +347,7 @@ Expected<void> Reader::Impl::seek(const FrameEntry& entry) {
   if (!visited) return visited;
   session_open = ended = announce_session = false;
   session_number = 0;
-  steps = StepsDecoder();
+  steps.close();
   after_gap = Item::kEnd;
   snapshot_parts_seen = 0;
   const auto any = [](const FrameHeader&) { return true; };

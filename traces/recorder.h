@@ -6,7 +6,7 @@
 //   producer  the one thread that calls push_step, push_snapshot, push_kernel_events, snapshot_due
 //   recorder  owned; sleeps, wakes by itself every `wake_interval_ns`, is never woken by the producer
 //   control   start, begin_session, stop, dump: any one thread; begin_session and stop only while nobody pushes
-//   status() may be called from any thread.
+//   status() may be called from any thread but the producer, which asks failed(): status() takes a lock.
 //
 // What finds no room in the ring is counted and becomes a gap in the trace; the scheduler goes on. So it does when
 // the disk is full: `status().failed` turns true and the trace stays readable up to its last whole frame.

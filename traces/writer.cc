@@ -75,19 +75,40 @@ Expected<void> Writer::stick(Expected<void> result) {
   return result;
 }
 
-Expected<void> Writer::put(FrameHeader header) {
+/// `carries`: what is saved when the frame is.
+Expected<void> Writer::put(FrameHeader header, const SessionTotals& carries) {
   if (error_) return std::unexpected(*error_);
   header.session = session_;
   compressor_.pack(raw_, header, packed_);
   last_ns_ = std::max(last_ns_, header.last_ns);
-  return stick(sink_->put(header, packed_));
+  if (auto done = stick(sink_->put(header, packed_)); !done) return done;
+  saved_.steps += carries.steps, saved_.events += carries.events, saved_.decisions += carries.decisions;
+  saved_.kernel_events += carries.kernel_events, saved_.snapshots += carries.snapshots;
+  return {};
+}
+
+void Writer::give_up() {
+  if (!error_ || session_ == 0) return;
+  SessionEnd end;
+  end.end_ns = last_ns_;
+  end.reason = "recording stopped: " + error_->what;
+  cut_text(end.reason);
+  end.totals = saved_;
+  end.totals.last_step = totals_.last_step;
+  encode(end, raw_);
+  FrameHeader header;
+  header.kind = FrameKind::kEnd;
+  header.session = session_;
+  header.first_ns = header.last_ns = last_ns_;
+  compressor_.pack(raw_, header, packed_);
+  if (sink_->put(header, packed_)) (void)sink_->finish();
 }
 
 Expected<void> Writer::begin_session(SessionInfo info) {
   if (auto done = flush(); !done) return done;
   keep_limits(info);
   ++session_;
-  totals_ = SessionTotals{};
+  totals_ = saved_ = SessionTotals{};
   last_step_ = 0;
   encode(info, raw_);
   FrameHeader header;
@@ -163,7 +184,9 @@ Expected<void> Writer::add_snapshot(const SnapshotRecord& snapshot) {
     message.state.size = std::min(kSnapshotPartBytes, snapshot.state.size() - offset);
     encode(message, raw_);
     header.items = message.part;
-    if (auto done = put(header); !done) return done;
+    SessionTotals carries;
+    carries.snapshots = message.part + 1 == message.parts ? 1 : 0;
+    if (auto done = put(header, carries); !done) return done;
   }
   totals_.snapshots += 1;
   return {};
@@ -211,9 +234,11 @@ Expected<void> Writer::flush_steps() {
   header.last_ns = steps_.last_ns();
   header.first_step = steps_.first_number();
   header.items = steps_.steps();
+  SessionTotals carries;
+  carries.steps = steps_.steps(), carries.events = steps_.events(), carries.decisions = steps_.decisions();
   encode(steps_.message(), raw_);
   steps_.clear();
-  return put(header);
+  return put(header, carries);
 }
 
 Expected<void> Writer::flush_events() {
@@ -224,9 +249,11 @@ Expected<void> Writer::flush_events() {
   header.first_ns = events_.front().time_ns;
   header.last_ns = events_.back().time_ns;
   header.items = static_cast<u32>(events_.size());
+  SessionTotals carries;
+  carries.kernel_events = events_.size();
   encode(events_encoder_.encode(events_), raw_);
   events_.clear();
-  return put(header);
+  return put(header, carries);
 }
 
 Expected<void> Writer::finish() {

@@ -49,7 +49,11 @@ class Writer {
   /// Orderly end. After it, nothing may be added.
   Expected<void> finish();
 
+  /// After an error: tries to put an end frame, index and trailer behind what was saved. There may be just room for it.
+  void give_up();
+
   [[nodiscard]] const std::optional<Error>& error() const { return error_; }
+  [[nodiscard]] const SessionTotals& saved() const { return saved_; }    // of the session, in frames that were taken
   [[nodiscard]] const SessionTotals& totals() const { return totals_; }  // of the session
   [[nodiscard]] FrameSink& sink() { return *sink_; }
   [[nodiscard]] u32 session() const { return session_; }
@@ -57,7 +61,7 @@ class Writer {
   [[nodiscard]] bool gathering() const { return steps_.steps() > 0 || !events_.empty(); }
 
  private:
-  Expected<void> put(FrameHeader header);  // packs raw_
+  Expected<void> put(FrameHeader header, const SessionTotals& carries = {});  // packs raw_
   Expected<void> flush_steps();
   Expected<void> flush_events();
   Expected<void> stick(Expected<void> result);
@@ -69,7 +73,7 @@ class Writer {
   EventsEncoder events_encoder_;
   std::vector<KernelEvent> events_;
   Bytes raw_, packed_;
-  SessionTotals totals_;
+  SessionTotals totals_, saved_;
   u64 last_step_ = 0;
   u64 last_ns_ = 0;
   u32 session_ = 0;

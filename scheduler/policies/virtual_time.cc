@@ -2,12 +2,15 @@
 #include "scheduler/policies/virtual_time.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace reprise {
 namespace {
 
 // Epochs in which competing tasks are counted: about a quarter of a second, longer than a round of slices.
 constexpr u32 kEpochBits = 28;
+// Ages after which a task that still waits is next: 8.6 s.
+constexpr u32 kAgeBits = 33;
 // The clock moves with real time in steps of at least this, so that rounding does not stop it...
 constexpr u64 kAdvanceMin = kNsPerMs;
 // ...and at most this, since after a pause nobody is waiting.
@@ -25,12 +28,11 @@ Expected<VirtualTime::Config> VirtualTime::config(const Options& options) {
   const Config config{
       .slice_ns = options.get("slice_us") * kNsPerUs,
       .slice_min_ns = options.get("slice_min_us") * kNsPerUs,
-      .slice_max_ns = options.get("slice_max_us") * kNsPerUs,
       .credit_ns = options.get("credit_us") * kNsPerUs,
       .lag_ns = options.get("lag_us") * kNsPerUs,
   };
-  if (config.slice_min_ns > config.slice_max_ns)
-    return fail(ExitCode::kUsage, "slice_min_us is greater than slice_max_us", options.text());
+  if (config.slice_min_ns > config.slice_ns)
+    return fail(ExitCode::kUsage, "slice_min_us is greater than slice_us", options.text());
   return config;
 }
 
@@ -41,7 +43,10 @@ VirtualTime::VirtualTime(Arena& arena, const Config& config, u32 cpus)
 
 void VirtualTime::advance(u64 now_ns) {
   const u64 epoch = (now_ns >> kEpochBits) + 1;
-  if (state_->epoch == 0) state_->advanced_ns = now_ns;
+  if (state_->epoch == 0) {
+    state_->advanced_ns = now_ns;
+    state_->tail = state_->tail_before = state_->floor = state_->clock - config_.lag_ns * kWeightDefault;
+  }
   if (epoch != state_->epoch) {
     const bool next = epoch == state_->epoch + 1;
     state_->weight_before = next ? state_->weight : 0;
@@ -49,6 +54,11 @@ void VirtualTime::advance(u64 now_ns) {
     state_->weight = 0;
     state_->busy = 0;
     state_->epoch = epoch;
+  }
+  if (const u64 age = now_ns >> kAgeBits; age != state_->age) {
+    state_->floor = later(state_->floor, state_->tail_before);
+    state_->tail_before = std::exchange(state_->tail, state_->floor);
+    state_->age = age;
   }
   const u64 elapsed = now_ns - state_->advanced_ns;
   if (elapsed < kAdvanceMin) return;
@@ -64,9 +74,10 @@ void VirtualTime::count(PerTask& mine, const Task& task) {
     state_->weight += task.weight;
   }
   const bool busy = task.exec_delta_ns > 0 && !task.woken();
-  if (busy && mine.busy_epoch != static_cast<u32>(state_->epoch)) {
-    mine.busy_epoch = static_cast<u32>(state_->epoch);
-    state_->busy += 1;
+  if (busy && mine.busy_epoch != state_->epoch) {
+    mine.busy_epoch = state_->epoch;
+    mine.busy_weight = task.weight;
+    state_->busy += task.weight;
   }
 }
 
@@ -94,11 +105,12 @@ void VirtualTime::enqueue(TaskSlot slot, const Task& task, u64 debit_ns) {
 
 void VirtualTime::forget(TaskSlot slot) {
   PerTask& mine = tasks_[slot];
-  if (mine.seen_epoch == state_->epoch) {
-    state_->weight -= mine.seen_weight;
-  } else if (mine.seen_epoch + 1 == state_->epoch) {
-    state_->weight_before -= std::min<u64>(state_->weight_before, mine.seen_weight);
-  }
+  const auto uncount = [this](u64 epoch, u64 weight, u64& now, u64& before) {
+    if (epoch == state_->epoch) now -= std::min(now, weight);
+    if (epoch + 1 == state_->epoch) before -= std::min(before, weight);
+  };
+  uncount(mine.seen_epoch, mine.seen_weight, state_->weight, state_->weight_before);
+  uncount(mine.busy_epoch, mine.busy_weight, state_->busy, state_->busy_before);
   mine = PerTask{};
 }
 
@@ -107,14 +119,19 @@ u64 VirtualTime::burst_ns(TaskSlot slot) const {
 }
 
 u64 VirtualTime::slice_ns(const Task& task) const {
-  const u64 busy = std::max(state_->busy, state_->busy_before);
-  const u64 busy_per_cpu = std::max<u64>(1, (busy + cpus_ - 1) / cpus_);
-  return std::clamp(config_.slice_ns * task.weight / kWeightDefault / busy_per_cpu, config_.slice_min_ns,
-                    config_.slice_max_ns);
+  const u64 busy_per_cpu = std::max(state_->busy, state_->busy_before) / cpus_;
+  return std::max(config_.slice_ns * task.weight / std::max<u64>(task.weight, busy_per_cpu), config_.slice_min_ns);
 }
 
 u64 VirtualTime::deadline(TaskSlot slot, const Task& task, u64 burst_ns) const {
-  return tasks_[slot].vruntime + weighted(std::min(burst_ns, slice_ns(task)), task.weight);
+  const u64 deadline = tasks_[slot].vruntime + weighted(std::min(burst_ns, slice_ns(task)), task.weight);
+  return earlier(deadline, state_->clock + config_.lag_ns);
+}
+
+u64 VirtualTime::hand_down(u64 deadline) {
+  const u64 vtime = later(deadline, state_->floor);
+  state_->tail = later(state_->tail, vtime);
+  return vtime;
 }
 
 }  // namespace reprise

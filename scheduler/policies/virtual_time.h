@@ -1,26 +1,37 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // VirtualTime: weighted fair sharing of the CPUs, as bookkeeping that several policies share.
 //
-// Each task has a virtual runtime: the CPU time that it has had, divided by its weight (kWeightDefault counts as 1). Whoever
-// has the smallest is owed the most. Tasks are ordered by a deadline:
+// Each task has a virtual runtime: the CPU time that it has had, divided by its weight (kWeightDefault counts as 1).
+// Whoever has the smallest is owed the most. Tasks are ordered by a deadline:
 //
 //   deadline = vruntime + what the task is likely to use before it sleeps, at most its slice, divided by its weight
 //
-// so of two tasks that are owed the same the one that needs less goes first. The deadline is an order and nothing else: it
-// is computed afresh for each enqueue and never becomes part of the vruntime. Only CPU time that was used does, once
-// (Task::exec_delta_ns), when the task is seen again.
+// so of two tasks that are owed the same the one that needs less goes first. The deadline is an order and nothing else:
+// it is computed afresh for each enqueue and never becomes part of the vruntime. Only CPU time that was used does,
+// once (Task::exec_delta_ns), when the task is seen again.
 //
-// The clock is the virtual time at which newcomers enter and sleepers come back. It is the largest vruntime at which a
-// task is known to have *begun* to run (start-time fair queueing: Goyal, Vin, Cheng, SIGCOMM 1996). So it moves at the pace
-// of one task among those that compete, whatever their number and the number of CPUs, and no faster. A vruntime is kept near it:
+// The clock is the virtual time at which newcomers enter and sleepers come back. It is the largest vruntime at which
+// a task is known to have *begun* to run (start-time fair queueing: Goyal, Vin, Cheng, SIGCOMM 1996). So it moves at the
+// pace of one task among those that compete, whatever their number and the number of CPUs, and no faster. A vruntime
+// is kept near it:
 //   - a task that wakes is at most `credit` behind: a long sleep does not buy a long monopoly;
-//   - any other is at most `lag` behind or ahead: what happened long ago, or on a CPU that nobody else wanted, is forgotten.
-// `credit` and `lag` are CPU time of that task when behind, so weights count; `lag` is virtual time when ahead, since it
-// bounds how long a light task can be kept waiting.
+//   - any other is at most `lag` behind, and nobody's deadline more than `lag` ahead: what happened long ago, or on a CPU
+//     that nobody else wanted, is forgotten.
+// Behind, both are CPU time of that task, so weights count. Ahead, lag is virtual time: it bounds how long a light task
+// waits.
 //
-// A clock that moves only when a task is seen again would stand still under an endless stream of tasks that
-// run once and exit, each of which would enter ahead of those who wait. So it moves with real time, too, at half of the pace
+// A clock that moves only when a task is seen again would stand still under an endless stream of tasks that run once
+// and exit, each of which would enter ahead of those who wait. So it moves with real time, too, at half of the pace
 // that one CPU gives to each of the tasks seen of late: well below the fair pace, above zero.
+//
+// What has been handed down keeps its vtime, and a fair share can be small beyond all patience (the kernel throws a scheduler
+// out that lets a task wait for 30 s). So nothing is handed down with a vtime before the last one of 8 to 16 s ago: whoever
+// has waited for so long is next.
+//
+// Slices: the busy tasks of a CPU share `slice` by weight. They must be in proportion to weights, not only the order:
+// the kernel takes the next task before it hands up the one that was running, so none runs twice in a row while others wait, and
+// a heavy task can catch up only by slices longer than the others'. Ratios of weights beyond slice / slice_min are
+// not honoured in full for that reason.
 //
 // Virtual times may wrap and are compared by `before`.
 // Thread safety: none. State: in the arena.
@@ -43,22 +54,20 @@ class VirtualTime {
   struct Config {
     u64 slice_ns;
     u64 slice_min_ns;
-    u64 slice_max_ns;
     u64 credit_ns;
     u64 lag_ns;
     u64 clock_start = kClockStart;  // another one only in tests
   };
 
   /// The options that `config` reads; a policy that uses this class lists them among its own.
-  static constexpr std::array<OptionSpec, 5> kOptions = {{
-      {"slice_us", "us", 100, 1'000'000, 20'000, "slice at weight 100 with one busy task per CPU; shrinks with their number"},
+  static constexpr std::array<OptionSpec, 4> kOptions = {{
+      {"slice_us", "us", 100, 1'000'000, 20'000, "longest slice; the busy tasks of a CPU share it by weight"},
       {"slice_min_us", "us", 50, 1'000'000, 1'000, "no slice is shorter, for the sake of throughput"},
-      {"slice_max_us", "us", 50, 1'000'000, 20'000, "no slice is longer, for the sake of latency"},
       {"credit_us", "us", 0, 1'000'000, 20'000, "CPU time that a sleeper may have saved up when it wakes"},
       {"lag_us", "us", 1'000, 10'000'000, 500'000, "how far from the others' progress a task may get"},
   }};
 
-  /// Error (kUsage): slice_min_us is greater than slice_max_us.
+  /// Error (kUsage): slice_min_us is greater than slice_us.
   static Expected<Config> config(const Options&);
 
   static std::size_t bytes(std::size_t max_tasks) { return Arena::bytes<State>(1) + Arena::bytes<PerTask>(max_tasks); }
@@ -77,10 +86,12 @@ class VirtualTime {
   [[nodiscard]] u64 vruntime(TaskSlot slot) const { return tasks_[slot].vruntime; }
   /// CPU time that the task is likely to use before it sleeps: what it used of late.
   [[nodiscard]] u64 burst_ns(TaskSlot slot) const;
-  /// By the task's weight and the number of busy tasks per CPU; within the configured bounds.
+  /// By the task's weight and that of the busy tasks.
   [[nodiscard]] u64 slice_ns(const Task&) const;
   /// `burst_ns` counts up to a slice.
   [[nodiscard]] u64 deadline(TaskSlot, const Task&, u64 burst_ns) const;
+  /// A task with that deadline is handed down now: the vtime to send along.
+  [[nodiscard]] u64 hand_down(u64 deadline);
 
   /// CPU time as virtual time.
   [[nodiscard]] static constexpr u64 weighted(u64 exec_ns, u32 weight) { return exec_ns * kWeightDefault / weight; }
@@ -92,16 +103,21 @@ class VirtualTime {
     u64 epoch;          // of the counts below; 0: none yet
     u64 weight;         // of the tasks enqueued in this epoch and still alive
     u64 weight_before;  // in the one before
-    u32 busy;           // tasks that ran in this epoch and wanted to go on
-    u32 busy_before;
+    u64 busy;           // weight of the tasks that ran in this epoch and wanted to go on
+    u64 busy_before;
+    u64 tail;           // largest vtime handed down in this age
+    u64 tail_before;    // in the one before
+    u64 floor;          // in the one before that: no vtime may be smaller
+    u64 age;            // longer than an epoch; 0: none yet
   };
   struct PerTask {
     u64 vruntime;
     u64 burst_ns;          // CPU time since it last slept
     u64 burst_average_ns;  // of its past bursts
     u64 seen_epoch;        // in which it was last enqueued; 0: never seen
-    u32 seen_weight;       // what it counts for there
-    u32 busy_epoch;        // in which it last counted as busy; the low bits will do
+    u64 busy_epoch;        // in which it last counted as busy
+    u32 seen_weight;       // what it counts for in seen_epoch
+    u32 busy_weight;       // in busy_epoch
   };
 
   void count(PerTask&, const Task&);

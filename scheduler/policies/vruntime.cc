@@ -19,7 +19,8 @@ void Vruntime::dispatch(Context& context) {
     const SlotHeap::Entry first = waiting_.pop();
     const Task& task = context.task(first.slot);
     const bool back = task.prev_cpu != kAnyCpu && context.allowed(first.slot, static_cast<u32>(task.prev_cpu));
-    context.dispatch(first.slot, back ? task.prev_cpu : kAnyCpu, slice_ns(task), first.key, kDecisionIdle);
+    const u64 vtime = time_.hand_down(first.key);
+    context.dispatch(first.slot, back ? task.prev_cpu : kAnyCpu, slice_ns(task), vtime, kDecisionIdle);
   }
 }
 

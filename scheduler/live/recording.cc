@@ -1,0 +1,344 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "scheduler/live/recording.h"
+
+#include <bpf/bpf.h>
+#include <bpf/btf.h>
+#include <bpf/libbpf.h>
+#include <fcntl.h>
+#include <linux/perf_event.h>
+#include <sys/mount.h>
+#include <sys/random.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdarg>
+#include <cstdio>
+#include <cstring>
+#include <string_view>
+
+#include "bpf/syscalls.h"
+#include "recorder_bpf.skel.h"
+#include "scheduler/live/kernel_features.h"
+#include "scheduler/live/ring.h"
+#include "scheduler/live/wire.h"
+
+namespace reprise::live {
+
+static_assert(int{trace::kCallGive} == CALL_GIVE && int{trace::kCallReady} == CALL_READY &&
+              int{trace::kCallFork} == CALL_FORK);
+static_assert(int{trace::kObjectSocket} == OBJECT_SOCKET && int{trace::kObjectAnonymous} == OBJECT_ANONYMOUS &&
+              int{trace::kObjectPoll} == OBJECT_POLL && trace::object_kind(1ull << OBJECT_SHIFT) == trace::kObjectPipe);
+static_assert(static_cast<int>(trace::KernelEventType::kMember) == WIRE_K_MEMBER);
+
+namespace {
+
+struct BtfFree {
+  void operator()(btf* p) const { btf__free(p); }
+};
+using Btf = std::unique_ptr<btf, BtfFree>;
+
+class Fd {
+ public:
+  explicit Fd(int fd) : fd_(fd) {}
+  Fd(const Fd&) = delete;
+  Fd& operator=(const Fd&) = delete;
+  ~Fd() {
+    if (fd_ >= 0) close(fd_);
+  }
+  [[nodiscard]] int get() const { return fd_; }
+
+ private:
+  int fd_;
+};
+
+// libbpf talks through a callback without context: the last lines that it said on this thread.
+thread_local std::string libbpf_said;
+constexpr std::size_t kLogKept = 4096;
+
+int hear(libbpf_print_level level, const char* format, va_list arguments) {
+  if (level > LIBBPF_INFO) return 0;
+  char text[kLogKept];
+  const int length = std::vsnprintf(text, sizeof(text), format, arguments);
+  libbpf_said += text;
+  if (libbpf_said.size() > kLogKept) libbpf_said.erase(0, libbpf_said.size() - kLogKept);
+  return length;
+}
+
+std::unexpected<Error> refused(const std::string& what, int error) {
+  if ((error == -EPERM || error == -EACCES) && geteuid() != 0)
+    return fail(ExitCode::kNotPermitted, what + ": not permitted", {},
+                "run as root, or with CAP_BPF and CAP_PERFMON");
+  return fail(ExitCode::kInternal, what + ": " + std::strerror(-error) + "\n" + libbpf_said, {},
+              "run reprise doctor; if it finds nothing, this kernel is not known to the recorder yet");
+}
+
+// The tracepoint that a program hangs on, from its section "tp_btf/NAME" or "tp/GROUP/NAME"; empty: none.
+std::string_view tracepoint_of(const bpf_program* program) {
+  const std::string_view section = bpf_program__section_name(program);
+  if (!section.starts_with("tp")) return {};
+  return section.substr(section.rfind('/') + 1);
+}
+
+bool of_system_calls(const bpf_program* program) {
+  return std::string_view(bpf_program__section_name(program)).starts_with("tp/");
+}
+
+// From 7.3 on preempt_count has a field for counted disabling of interrupts, and those above it have moved.
+void set_context_masks(const btf* kernel, recorder_config& config) {
+  config.hardirq_mask = 0x000f0000;
+  config.nmi_mask = 0x00f00000;
+  if (btf__find_by_name_kind(kernel, "local_interrupt_disable_state", BTF_KIND_VAR) < 0 &&
+      btf__find_by_name_kind(kernel, "nmi_nesting", BTF_KIND_VAR) < 0)
+    return;
+  config.hardirq_mask = 0x0f000000;
+  config.nmi_mask = 0xf0000000;
+  // Where the count is one word with "reschedule needed", that has the highest bit and NMI is one bit.
+  const int count = btf__find_by_name_kind(kernel, "__preempt_count", BTF_KIND_VAR);
+  if (count > 0 && btf__resolve_size(kernel, static_cast<u32>(count)) == 4) config.nmi_mask = 0x10000000;
+}
+
+void fill_calls(recorder_config& config) {
+#define ROW(name, how, role) config.calls[SYS_##name] = {CALL_##how, CALL_##role};
+  RECORDER_CALLS(ROW)
+#undef ROW
+}
+
+}  // namespace
+
+struct Recording::State {
+  recorder_bpf* skeleton = nullptr;
+  std::vector<bpf_link*> links;
+  RingReader ring;
+  std::vector<std::string> absent;
+  u32 cpus = 0;
+  // What came out of the ring, per CPU.
+  struct Seen {
+    u32 next = 0;  // one more than the highest number
+    u64 rounds = 0;
+    u64 received = 0;
+  };
+  std::vector<Seen> seen;
+  u64 malformed = 0;
+
+  void detach() {
+    for (bpf_link* link : links) bpf_link__destroy(link);
+    links.clear();
+  }
+  ~State() {
+    detach();
+    recorder_bpf__destroy(skeleton);
+  }
+
+  Expected<void> configure(const RecordingSettings&);
+  Expected<void> attach(bpf_program*);
+};
+
+Recording::Recording() : state_(std::make_unique<State>()) {}
+Recording::~Recording() = default;
+
+Expected<void> Recording::State::configure(const RecordingSettings& settings) {
+  Btf kernel(btf__load_vmlinux_btf());
+  if (!kernel)
+    return fail(ExitCode::kNoSchedExt, "this kernel has no BTF", "/sys/kernel/btf/vmlinux",
+                "use a kernel that was built with CONFIG_DEBUG_INFO_BTF");
+  auto& config = *const_cast<recorder_config*>(
+      reinterpret_cast<const volatile recorder_config*>(&skeleton->rodata->recorder));
+  config.own_tgid = settings.own_tgid;
+  config.cpus = cpus;
+  config.exec_excludes_irqs = btf__find_by_name_kind(kernel.get(), "irqtime", BTF_KIND_STRUCT) > 0;
+  set_context_masks(kernel.get(), config);
+  fill_calls(config);
+  if (getrandom(&config.salt, sizeof(config.salt), 0) != sizeof(config.salt)) config.salt = 1;
+  bpf_program* program = nullptr;
+  bpf_object__for_each_program(program, skeleton->obj) {
+    const std::string name(tracepoint_of(program));
+    if (name.empty()) continue;
+    if (!settings.syscalls && of_system_calls(program)) {
+      bpf_program__set_autoload(program, false);
+    } else if (btf__find_by_name_kind(kernel.get(), ("btf_trace_" + name).c_str(), BTF_KIND_TYPEDEF) < 0) {
+      bpf_program__set_autoload(program, false);
+      absent.push_back(name);
+    }
+  }
+  int error = 0;
+  if (settings.recording_fd >= 0) {
+    error = bpf_map__reuse_fd(skeleton->maps.recording, settings.recording_fd);
+    if (!error) error = bpf_map__reuse_fd(skeleton->maps.sequences, settings.sequences_fd);
+  } else {
+    error = bpf_map__set_max_entries(skeleton->maps.recording, static_cast<u32>(settings.ring_bytes));
+  }
+  if (error) return refused("cannot share the dispatcher's ring with the recorder", error);
+  return {};
+}
+
+Expected<std::unique_ptr<Recording>> Recording::load(const RecordingSettings& settings) {
+  libbpf_set_print(hear);
+  libbpf_said.clear();
+  const int possible = libbpf_num_possible_cpus();
+  if (possible <= 0 || static_cast<u32>(possible) > kMaxCpus)
+    return fail(ExitCode::kUsage, "this machine has " + std::to_string(possible) + " CPUs", {},
+                "the recorder is built for at most " + std::to_string(kMaxCpus));
+  std::unique_ptr<Recording> result(new Recording);
+  State& state = *result->state_;
+  state.cpus = static_cast<u32>(possible);
+  state.seen.resize(state.cpus);
+  state.skeleton = recorder_bpf__open();
+  if (!state.skeleton) return refused("cannot open the recorder", -errno);
+  if (auto configured = state.configure(settings); !configured) return std::unexpected(configured.error());
+  if (const int error = recorder_bpf__load(state.skeleton)) return refused("cannot load the recorder", error);
+  auto ring = RingReader::open(bpf_map__fd(state.skeleton->maps.recording), settings.ring_bytes);
+  if (!ring) return std::unexpected(ring.error());
+  state.ring = std::move(*ring);
+  return result;
+}
+
+namespace {
+
+// The number by which perf knows a tracepoint, from tracefs; a private mount of it where it is not mounted.
+int tracepoint_id(const std::string& path) {
+  std::string text;
+  for (const char* root : {"/sys/kernel/tracing/events/", "/sys/kernel/debug/tracing/events/"}) {
+    text = read_small_file(root + path + "/id");
+    if (!text.empty()) break;
+  }
+  if (text.empty()) {
+    const Fd context(fsopen("tracefs", FSOPEN_CLOEXEC));
+    if (context.get() < 0 || fsconfig(context.get(), FSCONFIG_CMD_CREATE, nullptr, nullptr, 0) < 0) return -errno;
+    const Fd mount(fsmount(context.get(), FSMOUNT_CLOEXEC, 0));
+    if (mount.get() < 0) return -errno;
+    const Fd file(openat(mount.get(), ("events/" + path + "/id").c_str(), O_RDONLY | O_CLOEXEC));
+    char buffer[16] = {};
+    if (file.get() < 0 || read(file.get(), buffer, sizeof(buffer) - 1) <= 0) return -errno;
+    text = buffer;
+  }
+  return std::atoi(text.c_str());
+}
+
+// As libbpf does it, except that libbpf wants tracefs to be mounted.
+bpf_link* attach_classic(bpf_program* program) {
+  const std::string section = bpf_program__section_name(program);
+  const int id = tracepoint_id(section.substr(section.find('/') + 1));
+  if (id <= 0) {
+    errno = id ? -id : ENOENT;
+    return nullptr;
+  }
+  perf_event_attr attributes{};
+  attributes.type = PERF_TYPE_TRACEPOINT;
+  attributes.size = sizeof(attributes);
+  attributes.config = static_cast<u64>(id);
+  // Any CPU will do: the program runs on all.
+  const long fd = syscall(SYS_perf_event_open, &attributes, -1, 0, -1, PERF_FLAG_FD_CLOEXEC);
+  if (fd < 0) return nullptr;
+  bpf_link* link = bpf_program__attach_perf_event(program, static_cast<int>(fd));
+  if (!link) close(static_cast<int>(fd));
+  return link;
+}
+
+}  // namespace
+
+Expected<void> Recording::State::attach(bpf_program* program) {
+  bpf_link* link = of_system_calls(program) ? attach_classic(program) : bpf_program__attach(program);
+  if (!link) return refused("cannot attach the recorder to " + std::string(tracepoint_of(program)), -errno);
+  links.push_back(link);
+  return {};
+}
+
+Expected<void> Recording::attach() {
+  libbpf_said.clear();
+  // What ends something first, so that no interrupt begins for us whose end is not seen.
+  for (const bool ends : {true, false}) {
+    bpf_program* program = nullptr;
+    bpf_object__for_each_program(program, state_->skeleton->obj) {
+      if (tracepoint_of(program).empty() || !bpf_program__autoload(program)) continue;
+      if (std::string_view(bpf_program__name(program)).ends_with("_ends") != ends) continue;
+      if (auto attached = state_->attach(program); !attached) {
+        state_->detach();
+        return attached;
+      }
+    }
+  }
+  return {};
+}
+
+void Recording::detach() { state_->detach(); }
+
+Expected<std::vector<trace::SessionTask>> Recording::tasks_present() {
+  libbpf_said.clear();
+  bpf_link* link = bpf_program__attach_iter(state_->skeleton->progs.each_task, nullptr);
+  if (!link) return refused("cannot list the tasks", -errno);
+  const Fd file(bpf_iter_create(bpf_link__fd(link)));
+  bpf_link__destroy(link);
+  if (file.get() < 0) return refused("cannot list the tasks", -errno);
+  std::vector<trace::SessionTask> tasks;
+  recorder_task buffer[64];
+  std::size_t have = 0;  // bytes; a read may end inside a record
+  for (;;) {
+    const ssize_t got = read(file.get(), reinterpret_cast<char*>(buffer) + have, sizeof(buffer) - have);
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) return refused("cannot list the tasks", -errno);
+    if (got == 0) break;
+    have += static_cast<std::size_t>(got);
+    const std::size_t whole = have / sizeof(buffer[0]);
+    for (std::size_t i = 0; i < whole; ++i) {
+      const recorder_task& from = buffer[i];
+      trace::SessionTask task{.tid = from.tid, .tgid = from.tgid, .parent_tid = from.parent_tid, .weight = from.weight,
+                              .flags = from.flags, .cpu = from.cpu, .start_time_ns = from.start_time_ns,
+                              .exec_total_ns = from.exec_total_ns, .comm = {}};
+      std::memcpy(task.comm, from.comm, sizeof(task.comm));
+      tasks.push_back(task);
+    }
+    have -= whole * sizeof(buffer[0]);
+    std::memmove(buffer, buffer + whole, have);
+  }
+  std::sort(tasks.begin(), tasks.end(), [](const auto& a, const auto& b) { return a.tid < b.tid; });
+  return tasks;
+}
+
+std::size_t Recording::drain(std::span<trace::KernelEvent> out) {
+  std::size_t count = 0;
+  state_->ring.drain([&](const std::byte* record, u32 size) {
+    if (count == out.size()) return false;
+    trace::KernelEvent& event = out[count];
+    if (!decode(record, size, event) || event.cpu >= state_->cpus) {
+      ++state_->malformed;
+      return true;
+    }
+    State::Seen& seen = state_->seen[event.cpu];
+    ++seen.received;
+    if (static_cast<i32>(event.seq + 1 - seen.next) > 0) {
+      if (event.seq + 1 < seen.next) ++seen.rounds;
+      seen.next = event.seq + 1;
+    }
+    ++count;
+    return true;
+  });
+  return count;
+}
+
+void Recording::losses(std::vector<trace::Loss>& out) {
+  for (u32 cpu = 0; cpu < state_->cpus; ++cpu) {
+    const State::Seen& seen = state_->seen[cpu];
+    const u64 numbered = seen.rounds << 32 | seen.next;
+    const u64 gaps = numbered > seen.received ? numbered - seen.received : 0;
+    // The newest losses show as gaps only when something follows.
+    const u64 counted = *const_cast<const volatile wire_u64*>(&state_->skeleton->bss->lost[cpu]);
+    if (const u64 lost = std::max<u64>(gaps, counted))
+      out.push_back({.ring = trace::LossRing::kKernelEvents, .cpu = cpu, .count = lost});
+  }
+  u64 dropped = state_->malformed;
+  bpf_program* program = nullptr;
+  bpf_object__for_each_program(program, state_->skeleton->obj) {
+    bpf_prog_info info{};
+    u32 size = sizeof(info);
+    const int fd = bpf_program__fd(program);
+    if (fd >= 0 && bpf_prog_get_info_by_fd(fd, &info, &size) == 0) dropped += info.recursion_misses;
+  }
+  if (dropped)
+    out.push_back({.ring = trace::LossRing::kKernelEvents, .cpu = trace::kLossAllCpus, .count = dropped});
+}
+
+const std::vector<std::string>& Recording::absent() const { return state_->absent; }
+
+}  // namespace reprise::live
