@@ -65,11 +65,8 @@ struct sched_ext_entity {
   u64 dsq_vtime;
 };
 
-struct sched_entity {
-  u64 sum_exec_runtime;
-  unsigned char sched_delayed; /* for the recorder */
-};
-
+/* For the recorder, which completes or uses them. */
+struct cfs_rq;
 struct sched_class;
 struct files_struct;
 struct thread_info {
@@ -78,6 +75,12 @@ struct thread_info {
   struct {
     u32 count;
   } preempt; /* arm64 */
+};
+
+struct sched_entity {
+  u64 sum_exec_runtime;
+  unsigned char sched_delayed; /* for the recorder, as the next */
+  struct cfs_rq* cfs_rq;
 };
 
 struct task_struct {
@@ -94,7 +97,7 @@ struct task_struct {
   /* For the recorder only. */
   struct thread_info thread_info;
   unsigned int __state;
-  int on_rq;
+  unsigned int on_rq; /* a byte from 7.3 on, which libbpf allows for if it is unsigned */
   int prio;
   int static_prio;
   unsigned int policy;
@@ -173,6 +176,7 @@ extern void scx_bpf_dispatch_cancel(void) __ksym __weak;
 extern void scx_bpf_kick_cpu(s32 cpu, u64 flags) __ksym __weak;
 extern s32 scx_bpf_pick_idle_cpu(const struct cpumask* allowed, u64 flags) __ksym __weak;
 extern bool scx_bpf_test_and_clear_cpu_idle(s32 cpu) __ksym __weak;
+extern s32 scx_bpf_dsq_nr_queued(u64 dsq) __ksym __weak;
 extern s32 scx_bpf_task_cpu(const struct task_struct* p) __ksym __weak;
 extern const struct cpumask* scx_bpf_get_online_cpumask(void) __ksym __weak;
 extern void scx_bpf_put_cpumask(const struct cpumask* mask) __ksym __weak;
@@ -196,6 +200,10 @@ extern bool scx_bpf_dsq_move_to_local___v2___new(u64 dsq, u64 flags) __ksym __we
 extern bool scx_bpf_task_set_slice(struct task_struct* p, u64 slice) __ksym __weak;
 
 static __always_inline s32 create_dsq(u64 dsq) { return scx_bpf_create_dsq(dsq, -1); }
+/* 0 where it cannot be told. */
+static __always_inline s32 dsq_queued(u64 dsq) {
+  return bpf_ksym_exists(scx_bpf_dsq_nr_queued) ? scx_bpf_dsq_nr_queued(dsq) : 0;
+}
 static __always_inline u32 dispatch_slots(void) { return scx_bpf_dispatch_nr_slots(); }
 static __always_inline void dispatch_cancel(void) { scx_bpf_dispatch_cancel(); }
 static __always_inline void kick_cpu(s32 cpu, u64 flags) { scx_bpf_kick_cpu(cpu, flags); }

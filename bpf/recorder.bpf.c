@@ -51,7 +51,7 @@ static __always_inline u32 marks_of(struct task_struct* task) {
 SEC("tp_btf/sched_waking")
 int BPF_PROG(waking, struct task_struct* task) {
   struct cpu_state* state = this_state();
-  u32 flags = wake_context(), waker = cause_of(flags, state);
+  u32 flags = wake_context(state), waker = cause_of(flags, state);
 
   /* The fair class leaves a task that sleeps in its queue for a while (sched_delayed). */
   if (task->on_rq && !task->se.sched_delayed) flags |= WAKE_RUNNABLE;
@@ -62,12 +62,14 @@ int BPF_PROG(waking, struct task_struct* task) {
 SEC("tp_btf/sched_switch")
 int BPF_PROG(switched, bool preempted, struct task_struct* previous, struct task_struct* next, u32 previous_state) {
   struct cpu_state* state = this_state();
-  u64 now = bpf_ktime_get_ns(), exec = settle(previous, state);
+  u64 now = bpf_ktime_get_ns(), exec = settle(previous, state, now);
 
+  if (state->switched_ns && state->running != (u32)previous->pid)
+    smp_add(&lost[bpf_get_smp_processor_id() & (WIRE_MAX_CPUS - 1)], 1);
   state->switched_ns = now;
   state->exec_at_switch = next->se.sum_exec_runtime;
   state->foreign_at_switch = state->foreign;
-  state->own_at_switch = state->own;
+  state->running = next->pid;
   record(now, WIRE_K_SWITCH, preempted, next->pid, previous->pid,
          previous_state | class_of(previous) << 32 | class_of(next) << 40, exec);
   return 0;
@@ -100,7 +102,7 @@ int BPF_PROG(execed, struct task_struct* task, s32 old_tid) {
 
 SEC("tp_btf/sched_process_exit")
 int BPF_PROG(exited, struct task_struct* task) {
-  u64 now, exec = exec_until_now(task, note_of(task, 0), this_state(), &now);
+  u64 now, exec = exec_now(task, note_of(task), this_state(), &now);
 
   record(now, WIRE_K_EXIT, 0, task->pid, 0, exec, 0);
   return 0;
@@ -114,18 +116,33 @@ int BPF_PROG(renamed, struct task_struct* task, const char* comm) {
 
 /* ---- interrupts ---- */
 
+/*
+ * A softirq may be interrupted anywhere, our programs included, so that a frame is taken before it is filled, and the
+ * clock is read again when something has come in between.
+ */
+static __always_inline u64 clock_of(volatile u64* inner, bool begins) {
+  u64 before, now;
+
+  for (u32 i = 0; i < 3; i++) {
+    if (begins) *inner = 0;
+    before = *inner;
+    now = bpf_ktime_get_ns();
+    if (*inner == before) break;
+  }
+  return now;
+}
+
 static __always_inline void irq_begins(u32 kind, u32 number, u32 cause) {
   struct cpu_state* state = this_state();
   u32 depth = state->depth;
   struct irq_frame* frame;
 
   if (depth >= IRQ_DEPTH_MAX) return;
+  *(volatile u32*)&state->depth = depth + 1;
   frame = &state->frames[depth];
-  frame->inner = 0;
   frame->what = kind << 16 | number;
   frame->cause = cause;
-  frame->began = bpf_ktime_get_ns();
-  state->depth = depth + 1;
+  frame->began = clock_of(&frame->inner, true);
 }
 
 /* In the thread that serves softirqs which could not be served at once they are its own work. */
@@ -137,7 +154,7 @@ static __always_inline bool is_ksoftirqd(struct task_struct* task) {
 static __always_inline void irq_ends(u32 kind, u32 number) {
   struct task_struct* task = (struct task_struct*)bpf_get_current_task_btf();
   struct cpu_state* state = this_state();
-  u64 now = bpf_ktime_get_ns(), whole, net;
+  u64 now, whole, net;
   u32 depth = state->depth, what = kind << 16 | number;
   struct irq_frame* frame;
 
@@ -148,14 +165,12 @@ static __always_inline void irq_ends(u32 kind, u32 number) {
     if (frame->what == what) break;
     depth--;
   }
-  state->depth = --depth;
+  now = clock_of(&frame->inner, false);
   whole = now - frame->began;
   net = whole - frame->inner;
+  state->depth = --depth;
   if (depth && depth <= IRQ_DEPTH_MAX) state->frames[depth - 1].inner += whole;
-  if (kind != IRQ_SOFT || !(frame->cause == (u32)task->pid ? task->pid : is_ksoftirqd(task)))
-    state->foreign += net;
-  else if (frame->cause == (u32)task->pid)
-    state->own += net;
+  if (kind != IRQ_SOFT || !((frame->cause && frame->cause == (u32)task->pid) || is_ksoftirqd(task))) state->foreign += net;
   record(now, WIRE_K_IRQ, kind, task->pid, number, net, frame->cause);
 }
 
@@ -175,7 +190,7 @@ int BPF_PROG(handler_ends, int irq) {
 SEC("tp_btf/softirq_raise")
 int BPF_PROG(softirq_raised, u32 vector) {
   struct cpu_state* state = this_state();
-  u32 cause = cause_of(wake_context(), state);
+  u32 cause = cause_of(wake_context(state), state);
 
   if (cause && vector < SOFTIRQS_MAX) state->raised_by[vector] = cause;
   return 0;

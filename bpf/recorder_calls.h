@@ -168,7 +168,10 @@ static __always_inline u64 socket_object(struct file* file, struct inode* inode,
 
 /* Of an eventfd, epoll, timerfd...: all have one inode in common, but a structure of their own. */
 static __always_inline u64 anonymous_object(const void* structure) {
-  return object(OBJECT_ANONYMOUS, mix((u64)structure, recorder.salt));
+  u64 address = 0;
+
+  bpf_probe_read_kernel(&address, sizeof(address), &structure); /* the verifier refuses to calculate with a pointer */
+  return object(OBJECT_ANONYMOUS, mix(address, recorder.salt));
 }
 
 static __always_inline struct file* file_of(u32 fd) {
@@ -374,11 +377,11 @@ int call_begins(struct trace_event_raw_sys_enter* call) {
   found.role = recorder.calls[number].role;
   if (how != CALL_NO_OBJECT) find(call, how, &found);
   if (found.skip) return 0;
-  note = note_of(task, BPF_LOCAL_STORAGE_GET_F_CREATE);
+  note = note_of(task);
   if (!note) return 0;
   note->call = number + 1;
   note->role = found.role;
-  exec = exec_until_now(task, note, this_state(), &now);
+  exec = exec_now(task, note, this_state(), &now);
   record(now, WIRE_K_SYSCALL_ENTER, found.role, task->pid, number, found.object, exec);
   return 0;
 }
@@ -391,11 +394,11 @@ int call_ends(struct trace_event_raw_sys_exit* call) {
 
   /* -1 after exec and sigreturn; calls that are never recorded need no look at the note. */
   if (number < RECORDER_CALLS_MAX && recorder.calls[number].object == CALL_NOT_RECORDED) return 0;
-  note = note_of(task, 0);
+  note = bpf_task_storage_get(&notes, task, 0, 0);
   if (!note || !note->call) return 0;
   number = note->call - 1;
   note->call = 0;
-  exec = exec_until_now(task, note, this_state(), &now);
+  exec = exec_now(task, note, this_state(), &now);
   record(now, WIRE_K_SYSCALL_EXIT, note->role, task->pid, number, call->ret, exec);
   return 0;
 }

@@ -46,9 +46,10 @@ struct {
 
 /* What is remembered of a task. */
 struct note {
-  u64 correction; /* to be taken off se.sum_exec_runtime (modulo 2^64), so that interrupts of others do not count */
-  u32 call;       /* the system call that it is in, as recorded, plus 1; 0: none */
-  u32 role;       /* of that call */
+  u64 exec;        /* CPU time when it was last switched out, as we count it */
+  u64 kernel_exec; /* se.sum_exec_runtime then */
+  u32 call;        /* the system call that it is in, as recorded, plus 1; 0: none */
+  u32 role;        /* of that call */
 };
 
 struct {
@@ -67,19 +68,18 @@ struct irq_frame {
 
 /* One per CPU, written by that CPU only. */
 struct cpu_state {
-  u64 switched_ns; /* when the running task was switched in; 0: before we were attached */
-  u64 exec_at_switch;
-  u64 foreign; /* time of interrupts so far that the running task did not cause */
-  u64 own;     /* time of softirqs so far that the running task did cause */
+  u64 switched_ns;    /* when the running task was switched in; 0: before we were attached */
+  u64 exec_at_switch; /* its se.sum_exec_runtime then */
+  u64 foreign;        /* time of interrupts so far that the running task did not cause */
   u64 foreign_at_switch;
-  u64 own_at_switch;
+  u32 running; /* tid */
   u32 depth; /* of `frames` */
   u32 cause; /* of the softirq that is being served */
   u32 raised_by[SOFTIRQS_MAX];
   struct irq_frame frames[IRQ_DEPTH_MAX];
 } __attribute__((aligned(64)));
 __hidden struct cpu_state cpus[WIRE_MAX_CPUS];
-wire_u64 lost[WIRE_MAX_CPUS]; /* records that found no room */
+wire_u64 lost[WIRE_MAX_CPUS]; /* records that found no room, and switches that went by unseen */
 
 static __always_inline struct cpu_state* this_state(void) {
   return &cpus[bpf_get_smp_processor_id() & (WIRE_MAX_CPUS - 1)];
@@ -109,24 +109,30 @@ static __always_inline void record(u64 now, u32 type, u32 flags, s32 tid, u32 a,
 
 /* ---- context ---- */
 
-struct pcpu_hot {
-  int preempt_count;
+struct rq;
+struct cfs_rq {
+  struct rq* rq;
 } __attribute__((preserve_access_index));
 
-extern const int __preempt_count __ksym __weak;         /* x86, from 6.15 on */
-extern const struct pcpu_hot pcpu_hot __ksym __weak;    /* x86, before */
-
+/*
+ * On x86 the count is a per-CPU variable, whose address only some kernels tell (CONFIG_KALLSYMS_ALL). But every task
+ * leads to the run queue of its CPU, which is another such variable, and BTF knows how far the two are apart.
+ */
 static __always_inline u32 preempt_count(void) {
-  if (bpf_core_field_exists(struct thread_info, preempt))
-    return ((struct task_struct*)bpf_get_current_task_btf())->thread_info.preempt.count;
-  if (bpf_ksym_exists(&__preempt_count)) return *(const u32*)bpf_this_cpu_ptr(&__preempt_count);
-  if (bpf_ksym_exists(&pcpu_hot)) return ((const struct pcpu_hot*)bpf_this_cpu_ptr(&pcpu_hot))->preempt_count;
-  return 0;
+  struct task_struct* task = (struct task_struct*)bpf_get_current_task_btf();
+
+  if (bpf_core_field_exists(task->thread_info.preempt)) return task->thread_info.preempt.count;
+  return bpf_core_cast((char*)task->se.cfs_rq->rq + recorder.count_from_runqueue, struct cpumask)->bits[0];
 }
 
-static __always_inline u32 wake_context(void) {
-  u32 count = preempt_count();
+static __always_inline u32 wake_context(struct cpu_state* state) {
+  u32 depth = state->depth, count;
 
+  if (!recorder.count_known) { /* what our own programs have seen of interrupts must do */
+    if (!depth || depth > IRQ_DEPTH_MAX) return WAKE_TASK;
+    return state->frames[depth - 1].what >> 16 == IRQ_SOFT ? WAKE_SOFTIRQ : WAKE_HARDIRQ;
+  }
+  count = preempt_count();
   if (count & recorder.nmi_mask) return WAKE_NMI;
   if (count & recorder.hardirq_mask) return WAKE_HARDIRQ;
   return count & SOFTIRQ_SERVING ? WAKE_SOFTIRQ : WAKE_TASK;
@@ -134,45 +140,59 @@ static __always_inline u32 wake_context(void) {
 
 /* Whom to blame for what happens now: the running task, the one that raised the softirq, or nobody (0). */
 static __always_inline u32 cause_of(u32 context, struct cpu_state* state) {
-  if (context == WAKE_TASK) return ((struct task_struct*)bpf_get_current_task_btf())->pid;
-  return context == WAKE_SOFTIRQ ? state->cause : 0;
+  u32 cause = 0;
+
+  if (context == WAKE_TASK)
+    cause = ((struct task_struct*)bpf_get_current_task_btf())->pid;
+  else if (context == WAKE_SOFTIRQ)
+    cause = *(volatile u32*)&state->cause; /* else the compiler loads both through one pointer */
+  return cause;
 }
 
 /* ---- CPU time ---- */
 
-static __always_inline struct note* note_of(struct task_struct* task, u64 flags) {
-  return bpf_task_storage_get(&notes, task, 0, flags);
+static __always_inline struct note* note_of(struct task_struct* task) {
+  return bpf_task_storage_get(&notes, task, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
 }
 
 /*
- * CPU time of the running task since birth, up to `*now`, which is read here. The kernel keeps se.sum_exec_runtime up
- * to date at ticks and switches only, hence the time since the switch. An interrupt in between the two readings would
- * be charged to the task: read again.
+ * CPU time of the running task since birth: from switch to switch, less the interrupts that it did not cause. The
+ * kernel's own sum_exec_runtime is brought up to date at ticks and switches only, contains interrupts, and often begins
+ * at the wakeup, since the clock of a run queue is not read twice in a row (rq_clock_skip_update). It serves for what
+ * we have not seen: the time before we were attached, and a switch that was missed.
  */
-static __always_inline u64 exec_until_now(struct task_struct* task, struct note* note, struct cpu_state* state,
-                                          u64* now) {
-  u64 correction = note ? note->correction : 0, foreign = *(volatile u64*)&state->foreign;
+static __always_inline u64 exec_at(struct task_struct* task, struct note* note, struct cpu_state* state, u64 now,
+                                   u64 foreign) {
+  if (!state->switched_ns || state->running != (u32)task->pid)
+    return note->exec + (task->se.sum_exec_runtime - note->kernel_exec);
+  return note->exec + (state->exec_at_switch - note->kernel_exec) + (now - state->switched_ns) -
+         (foreign - state->foreign_at_switch);
+}
+
+/* Reads the clock, too: an interrupt between that and the reading of what interrupts took would count as CPU time. */
+static __always_inline u64 exec_now(struct task_struct* task, struct note* note, struct cpu_state* state, u64* now) {
+  u64 foreign = *(volatile u64*)&state->foreign;
 
   *now = bpf_ktime_get_ns();
   if (*(volatile u64*)&state->foreign != foreign) {
     foreign = *(volatile u64*)&state->foreign;
     *now = bpf_ktime_get_ns();
   }
-  if (!state->switched_ns) return task->se.sum_exec_runtime - correction;
-  return state->exec_at_switch - correction + (*now - state->switched_ns) - (foreign - state->foreign_at_switch);
+  return note ? exec_at(task, note, state, *now, foreign) : task->se.sum_exec_runtime;
 }
 
-/* `task` stops running here; its se.sum_exec_runtime is up to date. Returns its CPU time since birth. */
-static __always_inline u64 settle(struct task_struct* task, struct cpu_state* state) {
-  u64 correction = recorder.exec_excludes_irqs ? state->own_at_switch - state->own
-                                               : state->foreign - state->foreign_at_switch;
+/* `task` stops running here. Returns its CPU time. */
+static __always_inline u64 settle(struct task_struct* task, struct cpu_state* state, u64 now) {
   struct note* note;
+  u64 exec;
 
   if (!task->pid) return 0;
-  note = note_of(task, correction ? BPF_LOCAL_STORAGE_GET_F_CREATE : 0);
+  note = note_of(task);
   if (!note) return task->se.sum_exec_runtime;
-  note->correction += correction;
-  return task->se.sum_exec_runtime - note->correction;
+  exec = exec_at(task, note, state, now, state->foreign);
+  note->exec = exec;
+  note->kernel_exec = task->se.sum_exec_runtime;
+  return exec;
 }
 
 #endif

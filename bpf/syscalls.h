@@ -69,9 +69,10 @@ struct recorder_config {
   wire_u32 cpus;            /* nr_cpu_ids */
   wire_u32 hardirq_mask;    /* of preempt_count, as this kernel lays it out */
   wire_u32 nmi_mask;
-  wire_u32 exec_excludes_irqs; /* 1: se.sum_exec_runtime already leaves interrupts out */
+  long long count_from_runqueue; /* address of a CPU's preempt_count minus that of its run queue */
+  wire_u32 count_known;         /* 0: there is no way to it */
   wire_u32 reserved;
-  wire_u64 salt;            /* keeps kernel addresses out of the identities made from them */
+  wire_u64 salt;                /* keeps kernel addresses out of the identities made from them */
   struct recorder_call calls[RECORDER_CALLS_MAX];
 };
 

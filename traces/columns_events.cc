@@ -6,6 +6,8 @@
 namespace reprise::trace {
 namespace {
 
+static_assert(kKernelEventTypeLast < kEventTypePlaces);
+
 /// Columns of one type.
 enum OfType : u32 { kFlags, kTid, kA, kLow, kHigh, kC };
 
@@ -95,8 +97,8 @@ void describe(Io& io, T& e, EventContext& c) {
     if (type > 0xff) io.reject();
     e.type = static_cast<KernelEventType>(type & 0xff);
   }
-  const u32 known = type <= kKernelEventTypeLast ? type : 0;
-  const u32 base = kColEventFirstOfType + known * kColsPerEventType;
+  const u32 place = type < kEventTypePlaces ? type : 0;
+  const u32 base = kColEventFirstOfType + place * kColsPerEventType;
   io.plain(base + kFlags, flags);
   io.delta(base + kTid, e.tid, widen(c.task));
   c.task = e.tid;

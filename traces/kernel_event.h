@@ -48,11 +48,10 @@ enum class KernelEventType : u8 {
 };
 inline constexpr u8 kKernelEventTypeLast = 18;
 
-// CPU time: since birth, in ns, net of interrupts that the task did not cause. Interrupts are as measured for kIrq,
-// since few kernels leave them out by themselves; those before the recorder was attached count. At kSwitch it is what
-// the kernel has charged; between switches it is that plus the time since kSwitch, so that the way through the
-// scheduler into the task (about 1 us, more under a sched_ext scheduler) appears at its end, not at its beginning.
-// Never goes back, except by what a hypervisor stole.
+// CPU time: since birth, in ns, as it passed from one kSwitch to the next, net of the kIrq that the task did not cause.
+// Never goes back. What happened before the recorder was attached is the kernel's se.sum_exec_runtime, which is also
+// what /proc/PID/schedstat shows and the engine sees; that contains interrupts, often begins at the wakeup already,
+// and leaves out what a hypervisor stole.
 
 /// Where the waker ran, by the NMI, hardirq and softirq-serving bits of preempt_count. A task with bottom halves
 /// disabled is in task context. In kWakeTask the cause is the running task; in kWakeSoftirq the task that raised the

@@ -69,7 +69,8 @@ enum StepColumn : std::uint32_t {
   kStepColumns,
 };
 
-/// Columns of an events frame: four for all types, then six for each type.
+/// Columns of an events frame: four for all types, then six for each type. There are places for types to come, since
+/// what an old program wrote must stay where it was.
 enum EventColumn : std::uint32_t {
   kColEventType,
   kColEventCpu,
@@ -77,7 +78,8 @@ enum EventColumn : std::uint32_t {
   kColEventSeq,
   kColEventFirstOfType,
   kColsPerEventType = 6,
-  kEventColumns = kColEventFirstOfType + 18 * kColsPerEventType,
+  kEventTypePlaces = 32,
+  kEventColumns = kColEventFirstOfType + kEventTypePlaces * kColsPerEventType,
 };
 
 enum IndexColumn : std::uint32_t {

@@ -35,6 +35,8 @@ struct ReplayOptions {
   u64 from_step = 0;   // > 0: start at the newest snapshot that allows to reach this step (of the first session)
   u64 to_step = ~u64{0};  // of the first session; with from_step or to_step set, later sessions are left out
   std::function<void(u64 steps, u64 decisions)> progress;  // about every 2^16 steps; may be empty
+  std::string engine_hash;    // of this program's code (generated/version.h); empty: not compared
+  std::string policies_hash;
 };
 
 /// The first place where the replay left the recording.
@@ -43,7 +45,9 @@ struct Divergence {
   u64 step = 0;
   u64 time_ns = 0;
   u32 position = 0;   // of the decision within its step
-  std::string field;  // "cpu", "task", "decisions" (one is missing), "preempts", "wake_at_ns", "more", "state_hash"
+  /// Of a decision: "task", "generation", "cpu", "flags", "slice_ns", "vtime"; "decisions": one is missing or too
+  /// many. Of the step: "preempts", "wake_at_ns", "more". After it: "state_hash". "contract": the policy broke it.
+  std::string field;
   std::optional<Decision> recorded;
   std::optional<Decision> replayed;
   std::optional<Event> event;  // the enqueue that the decision answers
@@ -73,8 +77,10 @@ struct ReplayResult {
   std::vector<std::string> different_code;
 };
 
-/// Reads `reader` to its end (or to a gap). Errors: kBadInput (no steps, no snapshot for from_step, snapshot or limits
-/// unusable), what `find` reports. A divergence is a result, not an error.
+/// Reads `reader` to its end (or to a gap). It selects what it needs of the reader's items. A trace that begins in the
+/// middle (flight recorder, cut) starts from its snapshot. Errors: kBadInput (no steps, begins in the middle without a
+/// snapshot, snapshot or limits unusable), kUsage (another policy cannot start from a snapshot), what `find` reports. A
+/// divergence is a result, not an error; so is damage to the file, in reader.problems().
 Expected<ReplayResult> replay(Reader& reader, const PolicyFinder& find, const ReplayOptions& = {});
 
 }  // namespace reprise::trace

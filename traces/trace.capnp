@@ -149,7 +149,7 @@ struct Events {
   firstNs @0 :UInt64;
   events @1 :UInt32;             # 1..32768
   columns @2 :List(Data);        # 0 type, 1 cpu, 2 time, 3 seq; then six for each type t from 4 + 6 t on:
-                                 # flags, tid, a, b low, b high, c. Types above 17 share those of type 0.
+                                 # flags, tid, a, b low, b high, c. Types above 31 share those of type 0.
 }
 
 # Kind 4. The engine's state after a step, in parts of at most 4 MiB that follow each other.

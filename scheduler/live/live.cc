@@ -33,7 +33,11 @@ class BlockedSignals {
     for (int number : kSignals) sigaddset(&set_, number);
     pthread_sigmask(SIG_BLOCK, &set_, &before_);
   }
-  ~BlockedSignals() { pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
+  ~BlockedSignals() {
+    while (wait(0) != 0) {  // what still waits was meant for us
+    }
+    pthread_sigmask(SIG_SETMASK, &before_, nullptr);
+  }
   /// The signal that came, or 0 after `timeout_ns`.
   int wait(u64 timeout_ns) const {
     const timespec time{static_cast<time_t>(timeout_ns / kNsPerSec), static_cast<long>(timeout_ns % kNsPerSec)};

@@ -59,9 +59,14 @@ constexpr std::size_t kLogKept = 4096;
 
 int hear(libbpf_print_level level, const char* format, va_list arguments) {
   if (level > LIBBPF_INFO) return 0;
-  char text[kLogKept];
-  const int length = std::vsnprintf(text, sizeof(text), format, arguments);
-  libbpf_said += text;
+  va_list again;
+  va_copy(again, arguments);
+  const int length = std::max(std::vsnprintf(nullptr, 0, format, arguments), 0);
+  std::string text(static_cast<std::size_t>(length) + 1, '\0');
+  std::vsnprintf(text.data(), text.size(), format, again);
+  va_end(again);
+  text.pop_back();
+  libbpf_said += text;  // a verifier's log says what is wrong in its last lines
   if (libbpf_said.size() > kLogKept) libbpf_said.erase(0, libbpf_said.size() - kLogKept);
   return length;
 }
@@ -85,18 +90,48 @@ bool of_system_calls(const bpf_program* program) {
   return std::string_view(bpf_program__section_name(program)).starts_with("tp/");
 }
 
-// From 7.3 on preempt_count has a field for counted disabling of interrupts, and those above it have moved.
-void set_context_masks(const btf* kernel, recorder_config& config) {
+// Where a per-CPU variable lies in its section; -1: there is none.
+i64 per_cpu_offset(const btf* kernel, const char* name) {
+  const int variable = btf__find_by_name_kind(kernel, name, BTF_KIND_VAR);
+  const int section = btf__find_by_name_kind(kernel, ".data..percpu", BTF_KIND_DATASEC);
+  if (variable < 0 || section < 0) return -1;
+  const btf_type* type = btf__type_by_id(kernel, static_cast<u32>(section));
+  const btf_var_secinfo* each = btf_var_secinfos(type);
+  for (u32 i = 0; i < btf_vlen(type); ++i)
+    if (each[i].type == static_cast<u32>(variable)) return each[i].offset;
+  return -1;
+}
+
+// Of a structure's member, in bytes; -1: there is none.
+i64 member_offset(const btf* kernel, const char* structure, const char* member) {
+  const int id = btf__find_by_name_kind(kernel, structure, BTF_KIND_STRUCT);
+  if (id < 0) return -1;
+  const btf_type* type = btf__type_by_id(kernel, static_cast<u32>(id));
+  for (u32 i = 0; i < btf_vlen(type); ++i)
+    if (std::string_view(btf__name_by_offset(kernel, btf_members(type)[i].name_off)) == member)
+      return btf_member_bit_offset(type, i) / 8;
+  return -1;
+}
+
+// How preempt_count is found and read. Its layout cannot be seen in BTF, but the series of patches that changed it.
+void set_context(const btf* kernel, recorder_config& config) {
+  const i64 runqueue = per_cpu_offset(kernel, "runqueues");
+  const i64 count = per_cpu_offset(kernel, "__preempt_count");
+  const i64 hot = per_cpu_offset(kernel, "pcpu_hot");  // x86 before 6.15
+  if (count >= 0)
+    config.count_from_runqueue = count - runqueue;
+  else if (hot >= 0)
+    config.count_from_runqueue = hot + member_offset(kernel, "pcpu_hot", "preempt_count") - runqueue;
+  config.count_known = member_offset(kernel, "thread_info", "preempt") >= 0 ||
+                       (runqueue >= 0 && (count >= 0 || hot >= 0) && member_offset(kernel, "cfs_rq", "rq") >= 0);
   config.hardirq_mask = 0x000f0000;
   config.nmi_mask = 0x00f00000;
-  if (btf__find_by_name_kind(kernel, "local_interrupt_disable_state", BTF_KIND_VAR) < 0 &&
-      btf__find_by_name_kind(kernel, "nmi_nesting", BTF_KIND_VAR) < 0)
-    return;
+  if (per_cpu_offset(kernel, "local_interrupt_disable_state") < 0 && per_cpu_offset(kernel, "nmi_nesting") < 0) return;
+  // From 7.3 on: a field for the counted disabling of interrupts, those above it have moved. Where the word also has
+  // "reschedule needed" as its highest bit, NMI is one bit.
   config.hardirq_mask = 0x0f000000;
-  config.nmi_mask = 0xf0000000;
-  // Where the count is one word with "reschedule needed", that has the highest bit and NMI is one bit.
-  const int count = btf__find_by_name_kind(kernel, "__preempt_count", BTF_KIND_VAR);
-  if (count > 0 && btf__resolve_size(kernel, static_cast<u32>(count)) == 4) config.nmi_mask = 0x10000000;
+  const int type = btf__find_by_name_kind(kernel, "__preempt_count", BTF_KIND_VAR);
+  config.nmi_mask = type > 0 && btf__resolve_size(kernel, static_cast<u32>(type)) == 4 ? 0x10000000 : 0xf0000000;
 }
 
 void fill_calls(recorder_config& config) {
@@ -147,8 +182,7 @@ Expected<void> Recording::State::configure(const RecordingSettings& settings) {
       reinterpret_cast<const volatile recorder_config*>(&skeleton->rodata->recorder));
   config.own_tgid = settings.own_tgid;
   config.cpus = cpus;
-  config.exec_excludes_irqs = btf__find_by_name_kind(kernel.get(), "irqtime", BTF_KIND_STRUCT) > 0;
-  set_context_masks(kernel.get(), config);
+  set_context(kernel.get(), config);
   fill_calls(config);
   if (getrandom(&config.salt, sizeof(config.salt), 0) != sizeof(config.salt)) config.salt = 1;
   bpf_program* program = nullptr;

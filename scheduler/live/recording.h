@@ -38,8 +38,8 @@ class Recording : public trace::KernelEventSource {
   Expected<std::vector<trace::SessionTask>> tasks_present();
 
   std::size_t drain(std::span<trace::KernelEvent> out) override;
-  /// Per CPU: what found no room or has not been seen in the ring although a later event was. For all CPUs together:
-  /// what the kernel dropped because a program was already running on that CPU.
+  /// Per CPU: what found no room, what is missing in the ring although a later event was there, and switches that went
+  /// by unseen. For all CPUs together: what the kernel dropped because a program was already running on that CPU.
   void losses(std::vector<trace::Loss>& out) override;
 
   /// Tracepoints that this kernel lacks, so that their events are missing.

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // fifo: first come, first served. The smallest policy there is, and the one to copy when you write your own.
 //
-// How a policy works. The kernel hands a task up when it becomes runnable and no CPU is free for it at once. From then on
-// the policy *holds* it: the task runs when, and only when, the policy hands it back down.
+// How a policy works. The kernel hands a task up whenever it becomes runnable. From then on the policy *holds* it: the
+// task runs when, and only when, the policy hands it back down.
 //
 //   enqueue(task)   the policy now holds the task. Note it down.
 //   dequeue(task)   the kernel took the task back (it exits, or its affinity changed). Forget it; if it becomes

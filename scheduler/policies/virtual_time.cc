@@ -9,7 +9,7 @@ namespace {
 
 // Epochs in which competing tasks are counted: about a quarter of a second, longer than a round of slices.
 constexpr u32 kEpochBits = 28;
-// Ages after which a task that still waits is next: 8.6 s.
+// An age is 8.6 s. Who was handed down one to two ages ago goes before all that are handed down now.
 constexpr u32 kAgeBits = 33;
 // The clock moves with real time in steps of at least this, so that rounding does not stop it...
 constexpr u64 kAdvanceMin = kNsPerMs;
@@ -45,7 +45,8 @@ void VirtualTime::advance(u64 now_ns) {
   const u64 epoch = (now_ns >> kEpochBits) + 1;
   if (state_->epoch == 0) {
     state_->advanced_ns = now_ns;
-    state_->tail = state_->tail_before = state_->floor = state_->clock - config_.lag_ns * kWeightDefault;
+    state_->tail = state_->tail_before = state_->floor =
+        state_->clock - weighted(config_.lag_ns, kWeightMin);  // no deadline lies before it
   }
   if (epoch != state_->epoch) {
     const bool next = epoch == state_->epoch + 1;
@@ -56,8 +57,7 @@ void VirtualTime::advance(u64 now_ns) {
     state_->epoch = epoch;
   }
   if (const u64 age = now_ns >> kAgeBits; age != state_->age) {
-    state_->floor = later(state_->floor, state_->tail_before);
-    state_->tail_before = std::exchange(state_->tail, state_->floor);
+    state_->floor = std::exchange(state_->tail_before, state_->tail);
     state_->age = age;
   }
   const u64 elapsed = now_ns - state_->advanced_ns;
@@ -129,7 +129,8 @@ u64 VirtualTime::deadline(TaskSlot slot, const Task& task, u64 burst_ns) const {
 }
 
 u64 VirtualTime::hand_down(u64 deadline) {
-  const u64 vtime = later(deadline, state_->floor);
+  if (before(deadline + state_->shift, state_->floor)) state_->shift = state_->floor - deadline;
+  const u64 vtime = deadline + state_->shift;
   state_->tail = later(state_->tail, vtime);
   return vtime;
 }

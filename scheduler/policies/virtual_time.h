@@ -24,9 +24,9 @@
 // and exit, each of which would enter ahead of those who wait. So it moves with real time, too, at half of the pace
 // that one CPU gives to each of the tasks seen of late: well below the fair pace, above zero.
 //
-// What has been handed down keeps its vtime, and a fair share can be small beyond all patience (the kernel throws a scheduler
-// out that lets a task wait for 30 s). So nothing is handed down with a vtime before the last one of 8 to 16 s ago: whoever
-// has waited for so long is next.
+// What has been handed down keeps its vtime, and a fair share can be small beyond all patience (the kernel throws a
+// scheduler out that lets a task wait for 30 s). So what is handed down now goes behind all that was handed down 9 to
+// 17 s ago: where a deadline lies before that, it and all later ones are shifted, which keeps the order among them.
 //
 // Slices: the busy tasks of a CPU share `slice` by weight. They must be in proportion to weights, not only the order:
 // the kernel takes the next task before it hands up the one that was running, so none runs twice in a row while others wait, and
@@ -105,10 +105,11 @@ class VirtualTime {
     u64 weight_before;  // in the one before
     u64 busy;           // weight of the tasks that ran in this epoch and wanted to go on
     u64 busy_before;
-    u64 tail;           // largest vtime handed down in this age
-    u64 tail_before;    // in the one before
-    u64 floor;          // in the one before that: no vtime may be smaller
-    u64 age;            // longer than an epoch; 0: none yet
+    u64 shift;          // from deadlines to vtimes
+    u64 tail;           // largest vtime handed down so far
+    u64 tail_before;    // when this age began
+    u64 floor;          // when the age before began: vtimes are not smaller
+    u64 age;            // a longer stretch of time than an epoch
   };
   struct PerTask {
     u64 vruntime;

@@ -81,7 +81,7 @@ struct {
   } \
 \
   SEC("syscall") int drain_user_ring_##size(void* context) { \
-    if (bpf_user_ringbuf_drain(&user_ring_##size, take_##size, 0, 0) < 0) failed++; \
+    if (bpf_user_ringbuf_drain(&user_ring_##size, take_##size, 0, BPF_RB_NO_WAKEUP) < 0) failed++; \
     return 0; \
   }
 

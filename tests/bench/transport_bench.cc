@@ -149,13 +149,11 @@ class Kernel {
   transport_bpf* skeleton_ = nullptr;
 };
 
-struct Message {
-  std::array<u64, 11> words;
-};
-
-// The four ways. Each has what comes before the clock starts, what is timed, and what comes after.
+// The four ways, for messages of `size` bytes. Each has what comes before the clock starts, what is timed, and what
+// comes after.
 struct Way {
   const char* name;
+  int size;
   void (*before)(Kernel&, Kind&);
   void (*timed)(Kernel&, Kind&, int batch);
   void (*after)(Kernel&, Kind&);
@@ -163,43 +161,48 @@ struct Way {
 
 void nothing(Kernel&, Kind&) {}
 
-constexpr Way kWays[] = {
-    {"up/queue", [](Kernel&, Kind& kind) { Kernel::run(kind.push_queue); },
-     [](Kernel&, Kind& kind, int) {
-       // As scx_userland does: until the map says that it is empty.
-       Message message{};
-       while (bpf_map_lookup_and_delete_elem(kind.queue, nullptr, &message) == 0) benchmark::DoNotOptimize(message);
-     },
-     nothing},
-    {"up/ring", [](Kernel&, Kind& kind) { Kernel::run(kind.push_ring); },
-     [](Kernel& kernel, Kind&, int) {
-       Message message{};
-       kernel.reader.drain([&](const std::byte* record, u32 size) {
-         std::memcpy(&message, record, std::min<std::size_t>(size, sizeof(message)));
-         benchmark::DoNotOptimize(message);
-         return true;
-       });
-     },
-     nothing},
-    {"down/queue", nothing,
-     [](Kernel&, Kind& kind, int batch) {
-       Message message{};
-       for (int i = 0; i < batch; ++i) {
-         message.words[0] = static_cast<u64>(i);
-         bpf_map_update_elem(kind.queue, nullptr, &message, BPF_ANY);
-       }
-     },
-     [](Kernel&, Kind& kind) { Kernel::run(kind.drain_queue); }},
-    {"down/ring", nothing,
-     [](Kernel&, Kind& kind, int batch) {
-       Message message{};
-       for (int i = 0; i < batch && kind.writer.room() > 0; ++i) {
-         message.words[0] = static_cast<u64>(i);
-         std::memcpy(kind.writer.next(), &message, static_cast<std::size_t>(kind.size));
-       }
-       kind.writer.publish();
-     },
-     [](Kernel&, Kind& kind) { Kernel::run(kind.drain_user_ring); }},
+template <int size>
+struct Ways {
+  struct Message {
+    std::array<u64, size / 8> words;
+  };
+  static_assert(sizeof(Message) == size);
+
+  // As scx_userland does: until the map says that it is empty.
+  static void up_queue(Kernel&, Kind& kind, int) {
+    Message message{};
+    while (bpf_map_lookup_and_delete_elem(kind.queue, nullptr, &message) == 0) benchmark::DoNotOptimize(message);
+  }
+  static void up_ring(Kernel& kernel, Kind&, int) {
+    kernel.reader.drain([&](const std::byte* record, u32) {
+      Message message;
+      std::memcpy(&message, record, sizeof(message));
+      benchmark::DoNotOptimize(message);
+      return true;
+    });
+  }
+  static void down_queue(Kernel&, Kind& kind, int batch) {
+    Message message{};
+    for (int i = 0; i < batch; ++i) {
+      message.words[0] = static_cast<u64>(i);
+      bpf_map_update_elem(kind.queue, nullptr, &message, BPF_ANY);
+    }
+  }
+  static void down_ring(Kernel&, Kind& kind, int batch) {
+    Message message{};
+    const int fit = std::min(batch, static_cast<int>(kind.writer.room()));
+    for (int i = 0; i < fit; ++i) {
+      message.words[0] = static_cast<u64>(i);
+      std::memcpy(kind.writer.next(), &message, sizeof(message));
+    }
+    kind.writer.publish();
+  }
+  static constexpr std::array<Way, 4> kAll = {{
+      {"up/queue", size, [](Kernel&, Kind& kind) { Kernel::run(kind.push_queue); }, up_queue, nothing},
+      {"up/ring", size, [](Kernel&, Kind& kind) { Kernel::run(kind.push_ring); }, up_ring, nothing},
+      {"down/queue", size, nothing, down_queue, [](Kernel&, Kind& kind) { Kernel::run(kind.drain_queue); }},
+      {"down/ring", size, nothing, down_ring, [](Kernel&, Kind& kind) { Kernel::run(kind.drain_user_ring); }},
+  }};
 };
 
 std::optional<double> system_calls_per_message(Kernel& kernel, const Way& way, Kind& kind, int batch) {
@@ -287,12 +290,13 @@ int main(int argc, char** argv) {
     return 69;
   }
   const Ticks ticks;
-  for (const Way& way : kWays)
-    for (auto& [size, kind] : kernel->kinds)
-      for (const int batch : kBatches)
-        benchmark::RegisterBenchmark(name_of(way.name, size, batch).c_str(),
-                                     [&, batch](benchmark::State& state) {
-                                       measure(state, *kernel, ticks, way, kind, batch);
+  // Queue and ring in turn, so that both see the same machine.
+  for (const auto& ways : {Ways<40>::kAll, Ways<80>::kAll, Ways<kComparedSize>::kAll})
+    for (const int batch : kBatches)
+      for (const Way& way : ways)
+        benchmark::RegisterBenchmark(name_of(way.name, way.size, batch).c_str(),
+                                     [&kernel, &ticks, way, batch](benchmark::State& state) {
+                                       measure(state, *kernel, ticks, way, kernel->kinds.at(way.size), batch);
                                      })
             ->UseManualTime()
             ->Iterations(kMessagesPerRun / batch)

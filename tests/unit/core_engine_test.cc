@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <cstring>
+
 #include "scheduler/policies/table.h"
 #include "tests/support/allocation_counter.h"
 #include "tests/support/events.h"
@@ -208,6 +210,14 @@ TEST(EngineTest, ANewTaskMayUseEachCpu) {
     spied.step({task_new(1)});
     EXPECT_EQ(allowed, cpus);
   }
+}
+
+TEST(EngineTest, NothingIsLeftOfATaskThatExits) {
+  SpiedEngine spied;
+  spied.step({task_new(1), enqueue(1, 1)});
+  spied.spy->on_dispatch = [](Context& context) { EXPECT_FALSE(context.allowed(1, 0)); };
+  spied.step({event(EventType::kTaskExit, 1)});
+  EXPECT_EQ(std::memcmp(&spied.engine->task(1), &spied.engine->task(0), sizeof(Task)), 0);
 }
 
 TEST(EngineTest, AffinityComesInPartsOf256Cpus) {

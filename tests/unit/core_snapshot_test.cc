@@ -64,6 +64,24 @@ TEST(StateHashTest, FollowsEachPartOfTheState) {
   EXPECT_EQ(std::ranges::adjacent_find(hashes), hashes.end());
 }
 
+TEST(StateHashTest, CoversMasksAndThePolicysState) {
+  const auto hash_after = [](u64 mask_word, u64 exec_ns) {
+    const auto engine = make_engine();
+    Event mask = test::event(EventType::kAffinity, 3);
+    mask.affinity.words[0] = mask_word;
+    const std::vector<Event> first = {test::task_new(3), mask, test::enqueue(3, 1)};
+    // The last enqueue makes the engine's own entries equal again.
+    const std::vector<Event> second = {test::enqueue(3, 2, exec_ns), test::enqueue(3, 3, 100), test::enqueue(3, 4, 100)};
+    StepOutput output;
+    REPRISE_CHECK(engine->step({.number = 1, .events = first}, output));
+    REPRISE_CHECK(engine->step({.number = 2, .events = second}, output));
+    return engine->state_hash();
+  };
+  EXPECT_EQ(hash_after(1, 50), hash_after(1, 50));
+  EXPECT_NE(hash_after(1, 50), hash_after(2, 50)) << "masks";
+  EXPECT_NE(hash_after(1, 50), hash_after(1, 100)) << "vruntime's average of bursts";
+}
+
 TEST(StateHashTest, CoversTheSeed) { EXPECT_NE(make_engine()->state_hash(), make_engine("vruntime", {4, 1000}, 2)->state_hash()); }
 
 TEST(StateHashTest, EqualHistoriesHashAlike) {

@@ -20,7 +20,7 @@ Task weighing(u32 weight) {
 class VirtualTimeTest : public testing::Test {
  protected:
   static constexpr u32 kTasks = 200;
-  static constexpr VirtualTime::Config kConfig = {.slice_ns = 20 * kMs, .slice_min_ns = kMs, .slice_max_ns = 20 * kMs,
+  static constexpr VirtualTime::Config kConfig = {.slice_ns = 20 * kMs, .slice_min_ns = kMs,
                                                   .credit_ns = 20 * kMs, .lag_ns = 500 * kMs};
 
   VirtualTimeTest() { start(kConfig); }
@@ -158,6 +158,15 @@ TEST_F(VirtualTimeTest, NobodyGetsFarAhead) {
   EXPECT_EQ(vruntime(0), time_->clock() + 500 * kMs);
 }
 
+TEST_F(VirtualTimeTest, AHugeChargeDoesNotWrapIntoASmallOne) {
+  ran(0, 0);
+  for (u32 bit = 32; bit < 64; ++bit) {
+    ran(0, u64{1} << bit);
+    ASSERT_EQ(vruntime(0), time_->clock() + 500 * kMs) << bit;
+    ASSERT_LE(time_->burst_ns(0), kNsPerSec);
+  }
+}
+
 TEST_F(VirtualTimeTest, OrderSurvivesTheWrap) {
   VirtualTime::Config config = kConfig;
   config.clock_start = 0 - 30 * kMs;
@@ -194,28 +203,48 @@ TEST_F(VirtualTimeTest, DeadlineIsAtMostASliceAway) {
   EXPECT_EQ(deadline(0) - vruntime(0), 20 * kMs);
 }
 
-TEST_F(VirtualTimeTest, SliceFollowsTheWeightWithinBounds) {
-  const auto slice = [&](u32 weight) { return time_->slice_ns(weighing(weight)); };
-  EXPECT_EQ(slice(100), 20 * kMs);
-  EXPECT_EQ(slice(50), 10 * kMs);
-  EXPECT_EQ(slice(kWeightMin), kMs);
-  EXPECT_EQ(slice(kWeightMax), 20 * kMs);
-}
-
-TEST_F(VirtualTimeTest, SliceShrinksWithTheBusyTasksPerCpu) {
+TEST_F(VirtualTimeTest, BusyTasksOfACpuShareASliceByWeight) {
   start(kConfig, 2);
-  const auto slice = [&] { return time_->slice_ns(weighing(kWeightDefault)); };
+  const auto slice = [&](u32 weight) { return time_->slice_ns(weighing(weight)); };
+  EXPECT_EQ(slice(kWeightDefault), 20 * kMs) << "nobody is busy";
+  EXPECT_EQ(slice(kWeightMin), 20 * kMs);
   for (TaskSlot slot = 0; slot < 150; ++slot) ran(slot, 0, kEnqueueNew);
   for (TaskSlot slot = 100; slot < 150; ++slot) ran(slot, kMs, kEnqueueWakeup);
-  EXPECT_EQ(slice(), 20 * kMs) << "newcomers and sleepers are not busy";
+  EXPECT_EQ(slice(kWeightDefault), 20 * kMs) << "newcomers and sleepers are not busy";
   for (TaskSlot slot = 0; slot < 2; ++slot) ran(slot, kMs);
-  EXPECT_EQ(slice(), 20 * kMs);
+  EXPECT_EQ(slice(kWeightDefault), 20 * kMs) << "one for each CPU";
   for (TaskSlot slot = 0; slot < 8; ++slot) ran(slot, kMs);
-  EXPECT_EQ(slice(), 5 * kMs);
+  EXPECT_EQ(slice(kWeightDefault), 5 * kMs);
+  EXPECT_EQ(slice(kWeightDefault / 2), 2500 * kNsPerUs);
+  EXPECT_EQ(slice(2 * kWeightDefault), 10 * kMs);
+  EXPECT_EQ(slice(kWeightMin), kMs) << "the lower bound";
+  EXPECT_EQ(slice(kWeightMax), 20 * kMs) << "the upper bound";
+  for (TaskSlot slot = 0; slot < 6; ++slot) time_->forget(slot);
+  EXPECT_EQ(slice(kWeightDefault), 20 * kMs) << "two are left";
   for (TaskSlot slot = 0; slot < 100; ++slot) ran(slot, kMs);
-  EXPECT_EQ(slice(), kMs) << "the lower bound";
+  EXPECT_EQ(slice(kWeightDefault), kMs);
   time_->advance(now_ns_ += 10 * kNsPerSec);
-  EXPECT_EQ(slice(), 20 * kMs) << "all that is long ago";
+  EXPECT_EQ(slice(kWeightDefault), 20 * kMs) << "all that is long ago";
+}
+
+TEST_F(VirtualTimeTest, HandsDownTheDeadlineItself) {
+  EXPECT_EQ(time_->hand_down(time_->clock() + 7), time_->clock() + 7);
+  EXPECT_EQ(time_->hand_down(time_->clock() - 20 * kMs), time_->clock() - 20 * kMs);
+}
+
+TEST_F(VirtualTimeTest, NothingGoesBeforeWhatHasWaitedForLong) {
+  const u64 waiting = time_->hand_down(time_->clock() + 500 * kMs);
+  const u64 soon = time_->clock();
+  const auto pass = [&](u64 ns) { time_->advance(now_ns_ += ns); };
+  EXPECT_TRUE(before(time_->hand_down(soon), waiting));
+  pass(8 * kNsPerSec);
+  EXPECT_TRUE(before(time_->hand_down(soon), waiting)) << "patience";
+  pass(10 * kNsPerSec);
+  pass(kNsPerSec);
+  const u64 first = time_->hand_down(soon), second = time_->hand_down(soon + 5), third = time_->hand_down(soon + 3);
+  EXPECT_FALSE(before(first, waiting));
+  EXPECT_EQ(second - first, 5u) << "the others keep their order";
+  EXPECT_EQ(third - first, 3u);
 }
 
 TEST_F(VirtualTimeTest, ASlotsNextUserStartsAnew) {
@@ -229,7 +258,7 @@ TEST_F(VirtualTimeTest, ASlotsNextUserStartsAnew) {
 }
 
 TEST_F(VirtualTimeTest, RefusesBoundsThatContradictEachOther) {
-  const Expected<Options> options = Options::parse(VirtualTime::kOptions, "slice_min_us=5000,slice_max_us=4000");
+  const Expected<Options> options = Options::parse(VirtualTime::kOptions, "slice_min_us=5000,slice_us=4000");
   ASSERT_TRUE(options);
   const auto config = VirtualTime::config(*options);
   ASSERT_FALSE(config);

@@ -98,7 +98,7 @@ void Cut::declare(CLI::App& app) {
 }
 
 Expected<u64> Cut::start_of_trace() const {
-  auto reader = trace::Reader::open(file_, {.kinds = 0});
+  auto reader = open_trace(file_, 0);
   if (!reader) return std::unexpected(reader.error());
   for (trace::Item item = reader->next(); item != trace::Item::kEnd; item = reader->next())
     if (item == trace::Item::kSession) return reader->session().start_ns;
@@ -135,7 +135,7 @@ Expected<ExitCode> Cut::run(Console& console) {
   auto wanted = range();
   if (!wanted) return std::unexpected(wanted.error());
   auto done = trace::cut(file_, out_, *wanted);
-  if (!done) return std::unexpected(done.error());
+  if (!done) return std::unexpected(about_trace(done.error()));
   if (console.json()) {
     console.document({{"schema", "reprise.cut/1"},
                       {"file", file_},

@@ -291,7 +291,7 @@ Expected<ExitCode> Dump::run(Console& console) {
   if (filter_.from_step > filter_.to_step || filter_.from_ms > filter_.to_ms)
     return fail(ExitCode::kUsage, "the range is empty: it begins after its end", {},
                 "see --from-step and --to-step, --from-ms and --to-ms");
-  auto reader = trace::Reader::open(file_, {.kinds = kinds()});
+  auto reader = open_trace(file_, kinds());
   if (!reader) return std::unexpected(reader.error());
   const Sink::Form form = lines_ ? Sink::Form::kLines : console.json() ? Sink::Form::kDocument : Sink::Form::kText;
   Sink sink(console, form, file_);

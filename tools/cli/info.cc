@@ -189,7 +189,7 @@ void show_session(Console& console, const SessionSummary& session, std::size_t n
           : "without an end record: stopped by force, or the file was cut");
   row("steps", fmt::format("{}: {}, {}", grouped(session.totals.steps), counted(session.totals.events, "event"),
                            counted(session.totals.decisions, "decision")));
-  row("kernel", counted(session.totals.kernel_events, "event"));
+  row("observed", counted(session.totals.kernel_events, "event") + " of the kernel");
   row("snapshots", session.snapshot_steps.empty()
                        ? "none"
                        : fmt::format("{}, after step {}", session.snapshot_steps.size(),
@@ -212,6 +212,8 @@ void show_session(Console& console, const SessionSummary& session, std::size_t n
                            info.tasks_omitted == 0 ? "" : fmt::format(" ({} more left out)", info.tasks_omitted),
                            grouped(info.max_tasks)));
   if (console.verbosity() == 0) return;
+  if (!session.snapshot_steps.empty())
+    row("snapshots", fmt::format("after the steps {}", fmt::join(session.snapshot_steps, " ")));
   row("version", info.kernel_version);
   row("sched_ext", fmt::format("{}", fmt::join(info.sched_ext_features, " ")));
   for (const trace::Setting& setting : info.dispatcher)
@@ -232,7 +234,7 @@ class Info final : public Command {
 };
 
 Expected<ExitCode> Info::run(Console& console) {
-  auto reader = trace::Reader::open(file_);
+  auto reader = open_trace(file_);
   if (!reader) return std::unexpected(reader.error());
   const std::vector<SessionSummary> sessions = read_sessions(*reader);
   const trace::ReadTotals& totals = reader->totals();

@@ -10,6 +10,7 @@
 #include "tools/cli/command.h"
 #include "tools/cli/trace_text.h"
 #include "traces/format.h"
+#include "version.h"
 
 namespace reprise::cli {
 namespace {
@@ -56,7 +57,9 @@ class Replay final : public Command {
 
  private:
   Expected<void> check_options() const;
-  Expected<ExitCode> judge(const trace::Reader&, const trace::ReplayResult&, std::optional<Error>&) const;
+  [[nodiscard]] bool partial() const { return options_.from_step != 0 || options_.to_step != ~u64{0}; }
+  Expected<trace::Reader> read_the_rest() const;
+  ExitCode judge(const trace::Reader&, const trace::ReplayResult&, std::optional<Error>&) const;
   Json result_json(const trace::Reader&, const trace::ReplayResult&, u64 per_second) const;
   void show(Console&, const trace::ReplayResult&, u64 per_second) const;
 
@@ -88,22 +91,29 @@ Expected<void> Replay::check_options() const {
 
 Expected<ExitCode> Replay::run(Console& console) {
   if (auto checked = check_options(); !checked) return std::unexpected(checked.error());
-  auto reader = trace::Reader::open(file_, {.kinds = trace::kReadSteps | trace::kReadSnapshots});
+  auto reader = open_trace(file_, trace::kReadSteps | trace::kReadSnapshots);
   if (!reader) return std::unexpected(reader.error());
   if (console.shows_progress()) {
     options_.progress = [&](u64 steps, u64 decisions) {
       console.progress(fmt::format("{} steps, {} decisions", grouped(steps), grouped(decisions)));
     };
   }
+  options_.engine_hash = kEngineHash;
+  options_.policies_hash = kPoliciesHash;
   const auto began = std::chrono::steady_clock::now();
   auto result = trace::replay(*reader, find_recorded_policy, options_);
   const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - began;
+  if (result && !reader->damaged() && !partial()) {
+    auto rest = read_the_rest();
+    if (!rest) return std::unexpected(rest.error());
+    if (rest->damaged()) *reader = std::move(*rest);
+  }
   show_problems(console, reader->problems());
-  if (!result) return std::unexpected(result.error());
+  if (!result) return std::unexpected(about_trace(result.error()));
   const auto per_second = static_cast<u64>(static_cast<double>(result->decisions) / std::max(seconds.count(), 1e-9));
 
   std::optional<Error> error;
-  auto code = judge(*reader, *result, error);
+  const ExitCode code = judge(*reader, *result, error);
   if (!console.json()) show(console, *result, per_second);
   if (error) console.error(*error);
   if (console.json()) {
@@ -114,9 +124,18 @@ Expected<ExitCode> Replay::run(Console& console) {
   return code;
 }
 
+// A replay needs the steps only. That the rest of the file is what was written is part of the answer all the same.
+Expected<trace::Reader> Replay::read_the_rest() const {
+  auto reader = open_trace(file_, trace::kReadEvents | trace::kReadSnapshots | trace::kReadLosses);
+  if (!reader) return reader;
+  while (reader->next() != trace::Item::kEnd) {
+  }
+  return reader;
+}
+
 // A divergence before the damage is as real as one in a whole trace: it counts first.
-Expected<ExitCode> Replay::judge(const trace::Reader& reader, const trace::ReplayResult& result,
-                                 std::optional<Error>& error) const {
+ExitCode Replay::judge(const trace::Reader& reader, const trace::ReplayResult& result,
+                       std::optional<Error>& error) const {
   const std::string so_far = fmt::format("what was replayed before that is right: {}", counted(result.steps, "step"));
   if (result.contract) {
     error = result.contract;
@@ -126,10 +145,12 @@ Expected<ExitCode> Replay::judge(const trace::Reader& reader, const trace::Repla
   if (reader.damaged()) {
     error = damage_error(reader, so_far);
   } else if (result.gap) {
-    error = Error{ExitCode::kBadInput,
-                  fmt::format("steps {}..{} are missing: the recorder could not keep up, the replay ends there",
-                              result.gap->first_step, result.gap->last_step),
-                  file_, fmt::format("{}; --from-step {} replays what follows", so_far, result.gap->last_step + 1)};
+    error = Error{
+        ExitCode::kBadInput,
+        fmt::format("steps {}..{} are missing: the recorder could not keep up, the replay ends there",
+                    result.gap->first_step, result.gap->last_step),
+        file_,
+        fmt::format("{}; --from-step replays what follows the next snapshot, which reprise info -v shows", so_far)};
   } else if (result.decisions == 0 && result.events == 0) {
     error = Error{ExitCode::kBadInput, "nothing was compared: these steps hold no events and no decisions", file_,
                   "record for longer, or with a workload: reprise live --policy P --record FILE -- COMMAND"};
@@ -191,9 +212,7 @@ void show_decisions(Console& console, const trace::Divergence& found) {
 
 void show_divergence(Console& console, const trace::Divergence& found) {
   console.print("\nfirst divergence: {}\n", found.sentence);
-  console.print("  session {}, step {}, decision {} of it, at {} s\n", found.session, found.step, found.position,
-                seconds_text(found.time_ns));
-  if (found.tid != 0) console.print("  task {} ({})\n", found.tid, trace::json_escape(found.comm));
+  console.print("  session {}, step {}, position {}\n", found.session, found.step, found.position);
   if (found.event) console.print("  answers, from step {}: {}\n", found.event_step, trace::format_event(*found.event));
   show_decisions(console, found);
 }

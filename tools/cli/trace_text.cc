@@ -144,6 +144,21 @@ void show_problems(Console& console, std::span<const trace::Problem> problems) {
   }
 }
 
+Error about_trace(Error error) {
+  const std::string_view first = std::string_view(error.what).substr(0, error.what.find(' '));
+  for (const std::string_view verb : {"is", "holds", "begins", "became"})
+    if (first == verb) error.what = "the trace " + error.what;
+  return error;
+}
+
+Expected<trace::Reader> open_trace(const std::string& path, u32 kinds) {
+  auto reader = trace::Reader::open(path, {.kinds = kinds});
+  if (reader) return reader;
+  Error error = about_trace(reader.error());
+  if (error.code == ExitCode::kUsage) error.code = ExitCode::kBadInput;
+  return std::unexpected(std::move(error));
+}
+
 Error damage_error(const trace::Reader& reader, std::string_view done_so_far) {
   const auto problems = reader.problems();
   const auto first = std::ranges::find(problems, Severity::kDamage, &trace::Problem::severity);

@@ -29,6 +29,10 @@ namespace reprise::cli {
 [[nodiscard]] std::string cpuset_text(std::span<const u32> ascending);
 /// Warns of each problem; notes only with -v.
 void show_problems(Console&, std::span<const trace::Problem>);
+/// What traces/ says of a file, as "is empty" of the file in `where`, in a sentence of its own. A thing that cannot be
+/// a trace (a directory, a pipe) is bad input as a file that is none.
+[[nodiscard]] Error about_trace(Error);
+[[nodiscard]] Expected<trace::Reader> open_trace(const std::string& path, u32 kinds = trace::kReadAll);
 /// kBadInput: the trace is damaged, what came before is good.
 [[nodiscard]] Error damage_error(const trace::Reader&, std::string_view done_so_far);
 

@@ -1,22 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Two processes hand a byte to and fro over two pipes: per round trip, two wakeups and two switches of the workload's
- * own tasks, nothing else. On the deterministic machine with one CPU the clock counts instructions, so the time of a
- * round trip is its cost.
+ * own tasks, nothing else.
  *
- *   ping_pong [-w WARM_UP] [-n ROUND_TRIPS] [-r REPEATS] [-l LABEL]
+ *   ping_pong [-w WARM_UP] [-n ROUND_TRIPS] [-r REPEATS] [-l LABEL] [-s SCHEDULER_PID]
  *
- * Prints a line of JSON per repeat. Idle time is taken from /proc/stat's first line and must be 0 for the time to be
- * a cost; switches are those of both processes (getrusage), all those of the machine come from /proc/stat's ctxt.
+ * Prints a line of JSON per repeat; see measure.h.
  */
 #define _GNU_SOURCE
-#include <fcntl.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/resource.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "measure.h"
@@ -24,28 +16,34 @@
 static void exchange(int from, int to, long times, int first) {
   char byte = 'x';
 
-  if (first && write(to, &byte, 1) != 1) fail("write");
   for (long i = 0; i < times; i++) {
+    if (first && write(to, &byte, 1) != 1) fail("write");
     if (read(from, &byte, 1) != 1) fail("read");
-    if (first && i == times - 1) break;
-    if (write(to, &byte, 1) != 1) fail("write");
+    if (!first && write(to, &byte, 1) != 1) fail("write");
   }
 }
 
 int main(int argc, char** argv) {
   long warm_up = 1000, round_trips = 10000, repeats = 5;
   const char* label = "";
-  int there[2], back[2], option;
+  int there[2], back[2], option, scheduler = 0;
   pid_t other;
 
-  while ((option = getopt(argc, argv, "w:n:r:l:")) != -1) {
-    if (option == 'w') warm_up = atol(optarg);
-    else if (option == 'n') round_trips = atol(optarg);
-    else if (option == 'r') repeats = atol(optarg);
-    else if (option == 'l') label = optarg;
-    else return 2;
+  while ((option = getopt(argc, argv, "w:n:r:l:s:")) != -1) {
+    if (option == 'w')
+      warm_up = atol(optarg);
+    else if (option == 'n')
+      round_trips = atol(optarg);
+    else if (option == 'r')
+      repeats = atol(optarg);
+    else if (option == 'l')
+      label = optarg;
+    else if (option == 's')
+      scheduler = atoi(optarg);
+    else
+      return 2;
   }
-  if (warm_up < 1 || round_trips < 1 || repeats < 1) return 2;
+  if (optind != argc || warm_up < 0 || round_trips < 1 || repeats < 1) return 2;
   if (pipe(there) || pipe(back)) fail("pipe");
   other = fork();
   if (other < 0) fail("fork");
@@ -57,12 +55,14 @@ int main(int argc, char** argv) {
   for (long i = 0; i < repeats; i++) {
     struct measure before, after;
 
-    measure(&before);
+    before.workload_switches = switches_of(getpid()) + switches_of(other);
+    measure(&before, scheduler);
     MARK_BEGIN();
     exchange(back[0], there[1], round_trips, 1);
     MARK_END();
-    measure(&after);
-    report("ping_pong", label, i, round_trips, &before, &after);
+    measure(&after, scheduler);
+    after.workload_switches = switches_of(getpid()) + switches_of(other);
+    report("ping_pong", label, i, &before, &after);
   }
   if (waitpid(other, 0, 0) != other) fail("waitpid");
   return 0;

@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * crowd: threads that are all woken at once, round by round, and how long each took to run.
+ *
+ *   crowd --threads N --rounds N --pause-ms N [--stop PID --stop-every ROUNDS [--stops N] --stop-ms N]
+ *
+ * With --stop, every so many rounds (at most --stops times) the process PID gets SIGSTOP just before the threads are
+ * woken, and SIGCONT --stop-ms later; the rounds go on meanwhile. Prints one JSON document: rounds done, stops made,
+ * the longest time from waking to running of any thread and what the longest pause took beyond its length.
+ */
+#include <linux/futex.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "common.h"
+
+#define THREADS_MAX 4096
+
+static atomic_uint round_number; /* the futex */
+static atomic_uint ran;          /* in this round */
+static atomic_ullong woken_at;
+static unsigned rounds;
+static struct {
+  uint64_t longest_ns;
+  uint64_t rounds;
+} threads[THREADS_MAX];
+
+static void futex(atomic_uint* word, int what, unsigned value) {
+  syscall(SYS_futex, word, what | FUTEX_PRIVATE_FLAG, value, NULL, NULL, 0);
+}
+
+static void* member(void* argument) {
+  long self = (long)argument;
+
+  for (unsigned number = 0; number < rounds; number++) {
+    while (atomic_load(&round_number) == number) futex(&round_number, FUTEX_WAIT, number);
+    uint64_t took = now_ns() - atomic_load(&woken_at);
+    if (took > threads[self].longest_ns) threads[self].longest_ns = took;
+    threads[self].rounds++;
+    atomic_fetch_add(&ran, 1);
+  }
+  return NULL;
+}
+
+int main(int argc, char** argv) {
+  long count = option(argc, argv, "--threads", 0, 100), pause_ms = option(argc, argv, "--pause-ms", 0, 100);
+  long stop_pid = option(argc, argv, "--stop", 0, 0), stop_every = option(argc, argv, "--stop-every", 0, 1);
+  long stops_left = option(argc, argv, "--stops", 0, 1 << 20), stop_ms = option(argc, argv, "--stop-ms", 0, 100);
+  pthread_t ids[THREADS_MAX];
+  pthread_attr_t small;
+  uint64_t cont_at = 0, pause_over_ns = 0, longest_ns = 0, waits = 0;
+  long stops = 0, incomplete = 0;
+
+  rounds = (unsigned)option(argc, argv, "--rounds", 0, 10);
+  if (count < 1 || count > THREADS_MAX) return 2;
+  pthread_attr_init(&small);
+  pthread_attr_setstacksize(&small, 64 << 10);
+  for (long i = 0; i < count; i++)
+    if ((errno = pthread_create(&ids[i], &small, member, (void*)i))) give_up("pthread_create");
+  sleep_ms(500); /* all wait by now */
+
+  for (unsigned number = 0; number < rounds; number++) {
+    if (stop_pid && stops_left && !cont_at && (number + 1) % stop_every == 0) {
+      if (kill((pid_t)stop_pid, SIGSTOP)) give_up("SIGSTOP");
+      cont_at = now_ns() + (uint64_t)stop_ms * 1000000;
+      stops_left--;
+      stops++;
+    }
+    atomic_store(&ran, 0);
+    atomic_store(&woken_at, now_ns());
+    atomic_store(&round_number, number + 1);
+    futex(&round_number, FUTEX_WAKE, 1 << 30);
+    for (long waited_ms = 0; atomic_load(&ran) < count && waited_ms < 20000; waited_ms += pause_ms) {
+      uint64_t before = now_ns();
+      sleep_ms(pause_ms);
+      uint64_t over = now_ns() - before - (uint64_t)pause_ms * 1000000;
+      if (over > pause_over_ns) pause_over_ns = over;
+      waits++;
+      if (cont_at && now_ns() >= cont_at) {
+        if (kill((pid_t)stop_pid, SIGCONT)) give_up("SIGCONT");
+        cont_at = 0;
+      }
+    }
+    if (atomic_load(&ran) < count) incomplete++;
+  }
+  if (cont_at) kill((pid_t)stop_pid, SIGCONT);
+  for (long i = 0; i < count; i++) pthread_join(ids[i], NULL);
+  uint64_t fewest = rounds;
+  for (long i = 0; i < count; i++) {
+    if (threads[i].longest_ns > longest_ns) longest_ns = threads[i].longest_ns;
+    if (threads[i].rounds < fewest) fewest = threads[i].rounds;
+  }
+  printf("{\"threads\": %ld, \"rounds\": %u, \"fewest_rounds\": %llu, \"incomplete_rounds\": %ld, \"stops\": %ld, "
+         "\"waits\": %llu, \"longest_wakeup_ns\": %llu, \"pause_over_ns\": %llu}\n",
+         count, rounds, (unsigned long long)fewest, incomplete, stops, (unsigned long long)waits,
+         (unsigned long long)longest_ns, (unsigned long long)pause_over_ns);
+  return incomplete ? 1 : 0;
+}

@@ -1,0 +1,9 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# The disk fills up while recording: scheduling goes on.
+. /extra/guest/lib.sh
+
+mkdir -p /tmp/small
+mount -t tmpfs -o size=256k small /tmp/small
+live --policy vruntime --record /tmp/small/live.rtrace -- sh -c 'hackbench -g 2 -l 100 >hackbench'
+cp /tmp/small/live.rtrace "$CASE"
+umount /tmp/small

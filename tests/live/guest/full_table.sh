@@ -1,0 +1,5 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# More tasks than the table has slots: it costs policy, not tasks.
+. /extra/guest/lib.sh
+
+live --policy vruntime --max-tasks 96 --record "$CASE/live.rtrace" -- hackbench -g 4 -l 30

@@ -1,0 +1,6 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# Two processes that never sleep share a CPU, with nice 0 and nice 10.
+. /extra/guest/lib.sh
+
+# shellcheck disable=SC2016  # the command's shell expands it
+live --policy vruntime -- sh -c 'share --cpu 1 --seconds 6 --nice 0 --nice 10 >share.json'

@@ -1,0 +1,12 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# Another scheduler is attached, which goes on undisturbed.
+. /extra/guest/lib.sh
+
+start_live --policy fifo || exit 1
+mv live.json first.json
+reprise live --json --policy vruntime -- true >second.json
+echo $? >second.status
+cat $SCHED_EXT/state >state.between
+stop_live
+mv first.json live.json
+mv live.status first.status

@@ -1,0 +1,5 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# A thread that is not the leader calls exec and takes the leader's tid over, again and again.
+. /extra/guest/lib.sh
+
+live --policy vruntime --record "$CASE/live.rtrace" -- takeover --processes 4 --times 25
