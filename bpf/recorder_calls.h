@@ -72,6 +72,7 @@ struct sock {
 };
 
 struct unix_sock {
+  struct unix_address* addr;
   struct sock* peer;
 };
 
@@ -136,20 +137,24 @@ static __always_inline u64 inet_object(struct sock_common* common, u16 type, boo
 }
 
 /*
- * The pair is named by the smaller inode number. That of a socket that has not been accepted yet is missing and will
- * be larger, so that what a client writes before the accept already goes to the right queue.
+ * A connection is named by the inode of the end that has no address, the client's: the other one has no inode before
+ * it is accepted, and what is written before that must go to the right queue, too. A pair without addresses, or with
+ * two, is named by the smaller inode number.
  */
 static __always_inline u64 unix_object(struct sock* sock, u64 own, u16 type, bool gives) {
-  struct sock* peer = bpf_core_cast(sock, struct unix_sock)->peer;
+  struct unix_sock* this = bpf_core_cast(sock, struct unix_sock);
+  struct sock* peer = this->peer;
+  bool bound = this->addr != 0, peer_bound = bound;
   u64 other = 0;
 
   if (peer) {
     struct socket* socket = peer->sk_socket;
     if (socket) other = bpf_core_cast(socket, struct socket_alloc)->vfs_inode.i_ino;
+    peer_bound = bpf_core_cast(peer, struct unix_sock)->addr != 0;
   }
   if (type == SOCK_DGRAM) return object(OBJECT_UNIX, (gives ? other : own) << 1);
-  if (other && other < own) return object(OBJECT_UNIX, other << 1 | !gives);
-  return object(OBJECT_UNIX, own << 1 | gives);
+  if (bound == peer_bound) bound = other && other < own;
+  return object(OBJECT_UNIX, (bound && other ? other : own) << 1 | (bound ^ gives));
 }
 
 static __always_inline u64 socket_object(struct file* file, struct inode* inode, bool gives) {

@@ -153,7 +153,9 @@ Expected<CutResult> Cutter::finish() {
   if (writer_ == nullptr) {
     return fail(ExitCode::kBadInput, "holds no session " + std::to_string(range_.session), reader_.name());
   }
-  if (result_.steps == 0 && result_.kernel_events == 0) {
+  const bool before_the_range =
+      last_ns_ < range_.from_ns || (range_.from_step > 0 && result_.last_step < range_.from_step);
+  if ((result_.steps == 0 && result_.kernel_events == 0) || before_the_range) {
     return fail(ExitCode::kBadInput, "holds nothing in this range", reader_.name(), "see its range with `reprise info`");
   }
   SessionEnd end;

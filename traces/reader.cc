@@ -207,8 +207,8 @@ Item Reader::Impl::make_gap(u64 first_missing, u64 last_missing, u64 before_ns, 
   gap = GapRecord{first_missing, last_missing, last_step_ns, before_ns, problems.damages() > damages_at_step};
   if (!gap.damage) {
     problems.add(Severity::kLoss, stream->frame_offset(),
-                 fmt::format("steps {}..{} were not recorded: the recorder's ring had no room", first_missing,
-                             last_missing));
+                 fmt::format("steps {}..{} were not recorded: {}", first_missing, last_missing,
+                             then == Item::kSessionEnd ? end.reason : "the recorder's ring had no room"));
   }
   after_gap = then;
   return Item::kGap;

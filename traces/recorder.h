@@ -36,7 +36,7 @@ class KernelEventSource {
 };
 
 struct RecorderOptions {
-  std::string path;                              // the trace; with `last_seconds`, where `dump` goes by default
+  std::string path = {};                         // the trace; with `last_seconds`, where `dump` goes by default
   u64 last_seconds = 0;                          // > 0: flight recorder; nothing is written before `dump`
   std::size_t flight_bytes_max = 256u << 20;     // of encoded frames in memory; the oldest go first
   std::size_t ring_bytes = 32u << 20;            // power of two, 64 KiB..1 GiB; about 130 bytes per scheduled task

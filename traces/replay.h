@@ -31,12 +31,12 @@ struct ChosenPolicy {
 using PolicyFinder = std::function<Expected<ChosenPolicy>(std::string_view spec)>;
 
 struct ReplayOptions {
-  std::string policy;  // instead of the recorded one; empty: the recorded one with its options
+  std::string policy = {};  // instead of the recorded one; empty: the recorded one with its options
   u64 from_step = 0;   // > 0: start at the newest snapshot that allows to reach this step (of the first session)
   u64 to_step = ~u64{0};  // of the first session; with from_step or to_step set, later sessions are left out
-  std::function<void(u64 steps, u64 decisions)> progress;  // about every 2^16 steps; may be empty
-  std::string engine_hash;    // of this program's code (generated/version.h); empty: not compared
-  std::string policies_hash;
+  std::function<void(u64 steps, u64 decisions)> progress = {};  // about every 2^16 steps; may be empty
+  std::string engine_hash = {};  // of this program's code (generated/version.h); empty: not compared
+  std::string policies_hash = {};
 };
 
 /// The first place where the replay left the recording.

@@ -88,7 +88,7 @@ Expected<void> Writer::put(FrameHeader header, const SessionTotals& carries) {
 }
 
 void Writer::give_up() {
-  if (!error_ || session_ == 0) return;
+  if (!error_ || !session_saved_) return;
   SessionEnd end;
   end.end_ns = last_ns_;
   end.reason = "recording stopped: " + error_->what;
@@ -115,7 +115,10 @@ Expected<void> Writer::begin_session(SessionInfo info) {
   header.kind = FrameKind::kSession;
   header.first_ns = header.last_ns = info.start_ns;
   header.items = static_cast<u32>(info.tasks.size());
-  return put(header);
+  session_saved_ = false;
+  if (auto done = put(header); !done) return done;
+  session_saved_ = true;
+  return {};
 }
 
 Expected<void> Writer::add_step(const StepRecord& step) {

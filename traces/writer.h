@@ -77,6 +77,7 @@ class Writer {
   u64 last_step_ = 0;
   u64 last_ns_ = 0;
   u32 session_ = 0;
+  bool session_saved_ = false;
   std::optional<Error> error_;
 };
 

@@ -14,5 +14,6 @@ namespace reprise {
 
 }  // namespace reprise
 
-#define REPRISE_CHECK(condition) \
-  (__builtin_expect(static_cast<bool>(condition), 1) ? (void)0 : ::reprise::check_failed(#condition, __FILE__, __LINE__))
+#define REPRISE_CHECK(condition)                               \
+  (__builtin_expect(static_cast<bool>(condition), 1) ? (void)0 \
+                                                     : ::reprise::check_failed(#condition, __FILE__, __LINE__))

@@ -30,7 +30,7 @@ Engine::Engine(const EngineConfig& config, const PolicyInfo& info, const Options
       limits_(config.limits),
       words_((limits_.cpus + 63) / 64),
       block_bytes_(engine_bytes(limits_, words_, Arena::bytes<State>(1)) + info.state_bytes(limits_)),
-      block_(new (std::align_val_t{kBlockAlignment}) std::byte[block_bytes_]),
+      block_(new(std::align_val_t{kBlockAlignment}) std::byte[block_bytes_]),
       arena_({block_.get(), block_bytes_}, limits_.max_tasks) {
   std::memset(block_.get(), 0, block_bytes_);  // also touches each page before anyone is in a hurry
   state_ = arena_.array<State>(1).data();
@@ -64,8 +64,9 @@ Expected<std::unique_ptr<Engine>> Engine::create(const EngineConfig& config, con
 Expected<void> Engine::step(const StepInput& input, StepOutput& output) {
   output.clear();
   if (input.number != state_->step + 1)
-    return fail(ExitCode::kBadInput, "step " + std::to_string(input.number) + " follows step " +
-                                         std::to_string(state_->step), "engine", "steps are numbered without gaps");
+    return fail(ExitCode::kBadInput,
+                "step " + std::to_string(input.number) + " follows step " + std::to_string(state_->step), "engine",
+                "steps are numbered without gaps");
   if (input.events.size() > kMaxEventsPerStep)
     return fail(ExitCode::kBadInput, "more than " + std::to_string(kMaxEventsPerStep) + " events in one step",
                 "step " + std::to_string(input.number));
@@ -240,13 +241,16 @@ bool Engine::dispatch(TaskSlot slot, i32 cpu, u64 slice_ns, u64 vtime, u32 flags
   const auto answered = [&] {
     return std::ranges::any_of(output_->decisions(), [slot](const Decision& d) { return d.task == slot; });
   };
-  if (slot >= limits_.max_tasks) return breach("dispatches slot " + std::to_string(slot) + ", which does not exist", slot);
+  if (slot >= limits_.max_tasks)
+    return breach("dispatches slot " + std::to_string(slot) + ", which does not exist", slot);
   Task& task = tasks_[slot];
-  if (!task.held()) return breach(answered() ? "dispatches a task twice" : "dispatches a task that it does not hold", slot);
+  if (!task.held())
+    return breach(answered() ? "dispatches a task twice" : "dispatches a task that it does not hold", slot);
   if (cpu != kAnyCpu && (cpu < 0 || static_cast<u32>(cpu) >= limits_.cpus))
     return breach("dispatches to CPU " + std::to_string(cpu) + " of " + std::to_string(limits_.cpus), slot);
   if (slice_ns == 0) return breach("dispatches with a slice of 0", slot);
-  if ((flags & ~kDecisionFlagsKnown) != 0) return breach("dispatches with unknown flags " + std::to_string(flags), slot);
+  if ((flags & ~kDecisionFlagsKnown) != 0)
+    return breach("dispatches with unknown flags " + std::to_string(flags), slot);
   if ((flags & kDecisionPreempt) != 0 && cpu == kAnyCpu) return breach("preempts without naming a CPU", slot);
 
   task.state &= ~kTaskHeld;

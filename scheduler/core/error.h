@@ -14,11 +14,11 @@ enum class ExitCode : int {
   kExpectationFailed = 1,
   kUsage = 2,
   kDiverged = 3,
-  kBadInput = 65,       // EX_DATAERR
-  kNoSchedExt = 69,     // EX_UNAVAILABLE
-  kInternal = 70,       // EX_SOFTWARE
-  kIo = 74,             // EX_IOERR
-  kNotPermitted = 77,   // EX_NOPERM
+  kBadInput = 65,      // EX_DATAERR
+  kNoSchedExt = 69,    // EX_UNAVAILABLE
+  kInternal = 70,      // EX_SOFTWARE
+  kIo = 74,            // EX_IOERR
+  kNotPermitted = 77,  // EX_NOPERM
 };
 
 struct Error {

@@ -57,8 +57,8 @@ struct Enqueue {
   u64 stopped_ns;     // when it last stopped running; 0: never
   i32 prev_cpu;       // the CPU it last ran on
   u32 weight;
-  TaskSlot waker;     // who woke it, if a task did; kNoTask
-  u32 allowed_cpus;   // how many CPUs it may run on (nr_cpus_allowed)
+  TaskSlot waker;    // who woke it, if a task did; kNoTask
+  u32 allowed_cpus;  // how many CPUs it may run on (nr_cpus_allowed)
   u64 reserved;
 };
 
@@ -89,7 +89,7 @@ struct Event {
   EventType type;
   u8 reserved;
   TaskSlot task;
-  i32 tid;  // in the initial PID namespace
+  i32 tid;         // in the initial PID namespace
   u32 generation;  // of the enqueue; a decision names the one it answers
   u32 flags;       // EnqueueFlag, or the kernel's dequeue flags
   union {

@@ -49,8 +49,7 @@ inline u64 merge(u64 hash, u64 lane) { return (hash ^ round(0, lane)) * kPrime1 
     hash = merge(merge(merge(merge(hash, a), b), c), d);
   }
   hash += bytes.size();
-  for (; left >= 8; p += 8, left -= 8)
-    hash = std::rotl(hash ^ round(0, load<u64>(p)), 27) * kPrime1 + kPrime4;
+  for (; left >= 8; p += 8, left -= 8) hash = std::rotl(hash ^ round(0, load<u64>(p)), 27) * kPrime1 + kPrime4;
   if (left >= 4) {
     hash = std::rotl(hash ^ (u64{load<u32>(p)} * kPrime1), 23) * kPrime2 + kPrime3;
     p += 4, left -= 4;

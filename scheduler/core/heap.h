@@ -2,8 +2,8 @@
 // A priority queue of tasks: an indexed 4-ary min-heap whose state lies in an engine's block.
 //
 // Order: key (compared with `before`, so keys may wrap but must lie less than 2^63 apart), then tie (32 bits, wraps
-// likewise), then slot: a total order, so equal histories pop equal sequences. A task is in the heap at most once and can
-// be removed from anywhere. push, pop, remove: O(log n); all else O(1).
+// likewise), then slot: a total order, so equal histories pop equal sequences. A task is in the heap at most once and
+// can be removed from anywhere. push, pop, remove: O(log n); all else O(1).
 //
 // Keys lie in the heap itself, and the four children of a node in one cache line. Invariant: position(slot) is where
 // the slot's entry is, plus one; 0 for slots that are not in the heap; entries beyond the size are zero. Indices that
@@ -30,7 +30,9 @@ class SlotHeap {
   }
 
   explicit SlotHeap(Arena& arena)
-      : size_(arena.array<Size>(1).data()), entries_(arena.per_task<Entry>(kOffset)), positions_(arena.per_task<u32>()) {}
+      : size_(arena.array<Size>(1).data()),
+        entries_(arena.per_task<Entry>(kOffset)),
+        positions_(arena.per_task<u32>()) {}
 
   [[nodiscard]] u32 size() const { return size_->count; }
   [[nodiscard]] bool empty() const { return size() == 0; }

@@ -35,9 +35,9 @@ std::unexpected<Error> unknown_key(std::span<const OptionSpec> specs, std::strin
 }
 
 Expected<u64> parse_value(const OptionSpec& spec, std::string_view text) {
-  const std::string range = spec.unit.empty()
-                                ? std::to_string(spec.min) + ".." + std::to_string(spec.max)
-                                : std::to_string(spec.min) + ".." + std::to_string(spec.max) + " " + std::string(spec.unit);
+  const std::string range =
+      spec.unit.empty() ? std::to_string(spec.min) + ".." + std::to_string(spec.max)
+                        : std::to_string(spec.min) + ".." + std::to_string(spec.max) + " " + std::string(spec.unit);
   u64 value = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
   if (text.empty() || end != text.data() + text.size() || error == std::errc::invalid_argument)

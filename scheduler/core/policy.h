@@ -32,7 +32,7 @@ class Context {
   explicit Context(Engine& engine) : engine_(engine) {}
 
   [[nodiscard]] u64 now_ns() const;
-  [[nodiscard]] u32 cpus() const;      // CPUs are numbered 0..cpus-1
+  [[nodiscard]] u32 cpus() const;       // CPUs are numbered 0..cpus-1
   [[nodiscard]] u32 idle_cpus() const;  // how many were idle when the step began
   [[nodiscard]] bool idle(u32 cpu) const;
   [[nodiscard]] bool allowed(TaskSlot task, u32 cpu) const;

@@ -23,7 +23,8 @@ struct SnapshotHeader {
 static_assert(std::has_unique_object_representations_v<SnapshotHeader>);
 
 u64 checksum(const SnapshotHeader& header, std::span<const std::byte> payload) {
-  return hash_bytes(payload, hash_bytes(std::as_bytes(std::span(&header, 1)).first(offsetof(SnapshotHeader, checksum))));
+  return hash_bytes(payload,
+                    hash_bytes(std::as_bytes(std::span(&header, 1)).first(offsetof(SnapshotHeader, checksum))));
 }
 
 std::unexpected<Error> bad_snapshot(std::string what) {
@@ -68,8 +69,8 @@ Expected<void> Engine::restore(std::span<const std::byte> from) {
   from = from.subspan(sizeof header);
   if (header.magic != kMagic) return bad_snapshot("is none of this version");
   if (header.configuration != configuration_hash())
-    return bad_snapshot("is of another policy, other options or other limits than '" + std::string(info_.name) + "', '" +
-                        options_.text() + "', " + std::to_string(limits_.cpus) + " CPUs, " +
+    return bad_snapshot("is of another policy, other options or other limits than '" + std::string(info_.name) +
+                        "', '" + options_.text() + "', " + std::to_string(limits_.cpus) + " CPUs, " +
                         std::to_string(limits_.max_tasks) + " tasks");
   if (header.used_slots > limits_.max_tasks) return bad_snapshot("has more tasks than the table");
   const u32 used_slots = static_cast<u32>(header.used_slots);

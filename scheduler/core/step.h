@@ -40,9 +40,9 @@ struct StepInput {
   u64 now_ns = 0;
   std::span<const Event> events = {};  // at most kMaxEventsPerStep
   std::span<const u64> idle = {};      // idle CPUs, a bit each; (cpus + 63) / 64 words
-  u32 room = 0;                   // decisions that the way down can take now
-  u32 flags = 0;                  // StepFlag
-  u64 lost_events = 0;            // events for the engine that found no room on the way up, since attach
+  u32 room = 0;                        // decisions that the way down can take now
+  u32 flags = 0;                       // StepFlag
+  u64 lost_events = 0;                 // events for the engine that found no room on the way up, since attach
 };
 
 /// Bounded; owned by the caller and used again for each step.

@@ -15,7 +15,7 @@ namespace reprise {
 
 /// Sizes that are fixed when an engine starts.
 struct Limits {
-  u32 cpus = 1;                       // CPUs are numbered 0..cpus-1; 1..kMaxCpus
+  u32 cpus = 1;                      // CPUs are numbered 0..cpus-1; 1..kMaxCpus
   u32 max_tasks = kMaxTasksDefault;  // slots are numbered 0..max_tasks-1; 1..kMaxTasks
   bool operator==(const Limits&) const = default;
 };

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "scheduler/live/command.h"
 
-#include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
+#include <spawn.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -12,44 +12,32 @@
 
 namespace reprise::live {
 
+// posix_spawn and not fork: a fork makes all our pages copy-on-write, and the scheduler's thread would fault on each of
+// them that it touches, although they are locked.
 Expected<void> Command::start(const std::vector<std::string>& arguments, bool own_class) {
-  // The child says through this pipe why it could not be run; when it can, exec closes it.
-  int pipe_ends[2];
-  if (pipe2(pipe_ends, O_CLOEXEC) != 0) return fail(ExitCode::kInternal, "cannot make a pipe");
   std::vector<char*> argv;
   for (const std::string& argument : arguments) argv.push_back(const_cast<char*>(argument.c_str()));
   argv.push_back(nullptr);
-  const pid_t child = fork();
-  if (child < 0) {
-    const int error = errno;
-    close(pipe_ends[0]);
-    close(pipe_ends[1]);
-    return fail(ExitCode::kInternal, std::string("cannot start the command: ") + std::strerror(error));
-  }
-  if (child == 0) {
-    sigset_t none;
-    sigemptyset(&none);
-    sigprocmask(SIG_SETMASK, &none, nullptr);
+  posix_spawnattr_t attributes;
+  posix_spawnattr_init(&attributes);
+  sigset_t none;
+  sigemptyset(&none);
+  posix_spawnattr_setsigmask(&attributes, &none);
+  short flags = POSIX_SPAWN_SETSIGMASK;
+  if (own_class) {
     sched_param parameter{};
-    if (own_class) sched_setscheduler(0, kSchedExtPolicy, &parameter);
-    execvp(argv[0], argv.data());
-    const int error = errno;
-    [[maybe_unused]] const auto written = write(pipe_ends[1], &error, sizeof(error));
-    _exit(127);
+    posix_spawnattr_setschedpolicy(&attributes, kSchedExtPolicy);
+    posix_spawnattr_setschedparam(&attributes, &parameter);
+    flags = static_cast<short>(flags | POSIX_SPAWN_SETSCHEDULER);
   }
-  close(pipe_ends[1]);
-  int error = 0;
-  ssize_t got;
-  do got = read(pipe_ends[0], &error, sizeof(error));
-  while (got < 0 && errno == EINTR);
-  close(pipe_ends[0]);
-  pid_ = child;
-  if (got == sizeof(error)) {
-    waitpid(child, nullptr, 0);
-    pid_ = 0;
+  posix_spawnattr_setflags(&attributes, flags);
+  pid_t child = 0;
+  const int error = posix_spawnp(&child, argv[0], nullptr, &attributes, argv.data(), environ);
+  posix_spawnattr_destroy(&attributes);
+  if (error != 0)
     return fail(ExitCode::kUsage, "cannot run '" + arguments[0] + "': " + std::strerror(error), {},
                 "what follows -- is a command with its arguments; try it by itself first");
-  }
+  pid_ = child;
   return {};
 }
 

@@ -249,9 +249,9 @@ Expected<bool> Run::session() {
   if (auto started = start_recording(**dispatcher, settings, &recording); !started)
     return std::unexpected(started.error());
   Loop loop(**dispatcher, **engine, recorder_.get());
-  const ThreadUse at_attach = read_thread_use(thread.tid());
   thread.begin(loop);
   auto attached = attach(**dispatcher);
+  const ThreadUse at_attach = read_thread_use(thread.tid());
   if (attached) wait(**dispatcher, thread, loop, at_attach);
   update_stats(**dispatcher, thread.tid(), loop, at_attach);
   const bool kernel_ended = (*dispatcher)->exited();

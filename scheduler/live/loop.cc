@@ -2,6 +2,7 @@
 #include "scheduler/live/loop.h"
 
 #include <sched.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cstring>
@@ -16,6 +17,7 @@ namespace {
 constexpr u64 kStepsPerHash = 1'000;
 // Room that a step's preemptions and its wish may need beside its decisions.
 constexpr u32 kRoomReserved = kMaxPreemptsPerStep + 1;
+constexpr unsigned kFirstPauseUs = 500;
 
 }  // namespace
 
@@ -43,7 +45,7 @@ Expected<void> Loop::run(const std::atomic<bool>& stop) {
     const bool timer_due = output_.wake_at_ns != 0 && now >= output_.wake_at_ns;
     const u32 room = dispatcher_.decisions().room();
     if (events_.empty() && !timer_due && !(output_.more && room > kRoomReserved)) {
-      sched_yield();
+      pause();
       continue;
     }
     for (std::size_t i = 0; i < idle_.size(); ++i) idle_[i] = shared.idle[i];
@@ -60,6 +62,14 @@ Expected<void> Loop::run(const std::atomic<bool>& stop) {
     if (dispatcher_.events().empty()) sched_yield();
   }
   return {};
+}
+
+// Before the first event the dispatcher may not be attached yet, and yielding would spin in the kernel's default class.
+void Loop::pause() {
+  if (steps_ > 0)
+    sched_yield();
+  else
+    usleep(kFirstPauseUs);
 }
 
 void Loop::take_events() {

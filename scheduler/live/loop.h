@@ -33,6 +33,7 @@ class Loop {
   [[nodiscard]] const LoopCounters& counters() const { return counters_; }
 
  private:
+  void pause();
   void take_events();
   void submit();
   void record(const StepInput& input);

@@ -10,8 +10,8 @@
 //   dispatch()      once at the end of each step, and a step is one batch of events. Hand down what should run
 //                   next, with a slice (how long it may run before it is handed up again) and a vtime.
 //
-// What to do with more tasks than CPUs? Hand them all down. The dispatcher in the kernel keeps them in a queue ordered by
-// vtime, smallest first, and a CPU that falls idle takes the first one that it may run, without asking user space
+// What to do with more tasks than CPUs? Hand them all down. The dispatcher in the kernel keeps them in a queue ordered
+// by vtime, smallest first, and a CPU that falls idle takes the first one that it may run, without asking user space
 // again. So the policy decides the *order*, in advance, and the vtime says it: here it is a number that counts up.
 // A policy that holds tasks back instead has to be awake when a CPU falls idle, and pays a round trip for that.
 //
@@ -23,8 +23,8 @@
 // (scheduler/core/list.h) and SlotHeap (heap.h) are queues that live there. Member variables such as slice_ns_ may
 // hold what never changes after construction, and nothing else.
 //
-// Three things make it a policy that users can choose: the class, the PolicyInfo at the end of this file, and its row in
-// table.cc.
+// Three things make it a policy that users can choose: the class, the PolicyInfo at the end of this file, and its row
+// in table.cc.
 #include "scheduler/core/list.h"
 #include "scheduler/core/policy.h"
 

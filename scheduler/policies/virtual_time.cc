@@ -15,8 +15,8 @@ constexpr u32 kAgeBits = 33;
 constexpr u64 kAdvanceMin = kNsPerMs;
 // ...and at most this, since after a pause nobody is waiting.
 constexpr u64 kAdvanceMax = kNsPerSec;
-// CPU time that is charged at once is bounded: a task that ran for longer unseen did so because no one else wanted the CPU, or
-// because the dispatcher scheduled by itself.
+// CPU time that is charged at once is bounded: a task that ran for longer unseen did so because no one else wanted the
+// CPU, or because the dispatcher scheduled by itself.
 constexpr u64 kChargeMax = kNsPerSec;
 
 u64 later(u64 a, u64 b) { return before(a, b) ? b : a; }
@@ -98,7 +98,8 @@ void VirtualTime::enqueue(TaskSlot slot, const Task& task, u64 debit_ns) {
 
   mine.burst_ns = std::min(mine.burst_ns + ran_ns, kChargeMax);
   if (task.woken()) {
-    mine.burst_average_ns = mine.burst_average_ns == 0 ? mine.burst_ns : (3 * mine.burst_average_ns + mine.burst_ns) / 4;
+    mine.burst_average_ns =
+        mine.burst_average_ns == 0 ? mine.burst_ns : (3 * mine.burst_average_ns + mine.burst_ns) / 4;
     mine.burst_ns = 0;
   }
 }

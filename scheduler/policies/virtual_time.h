@@ -11,12 +11,12 @@
 // once (Task::exec_delta_ns), when the task is seen again.
 //
 // The clock is the virtual time at which newcomers enter and sleepers come back. It is the largest vruntime at which
-// a task is known to have *begun* to run (start-time fair queueing: Goyal, Vin, Cheng, SIGCOMM 1996). So it moves at the
-// pace of one task among those that compete, whatever their number and the number of CPUs, and no faster. A vruntime
-// is kept near it:
+// a task is known to have *begun* to run (start-time fair queueing: Goyal, Vin, Cheng, SIGCOMM 1996). So it moves at
+// the pace of one task among those that compete, whatever their number and the number of CPUs, and no faster. A
+// vruntime is kept near it:
 //   - a task that wakes is at most `credit` behind: a long sleep does not buy a long monopoly;
-//   - any other is at most `lag` behind, and nobody's deadline more than `lag` ahead: what happened long ago, or on a CPU
-//     that nobody else wanted, is forgotten.
+//   - any other is at most `lag` behind, and nobody's deadline more than `lag` ahead: what happened long ago, or on
+//     a CPU that nobody else wanted, is forgotten.
 // Behind, both are CPU time of that task, so weights count. Ahead, lag is virtual time: it bounds how long a light task
 // waits.
 //
@@ -29,9 +29,9 @@
 // 17 s ago: where a deadline lies before that, it and all later ones are shifted, which keeps the order among them.
 //
 // Slices: the busy tasks of a CPU share `slice` by weight. They must be in proportion to weights, not only the order:
-// the kernel takes the next task before it hands up the one that was running, so none runs twice in a row while others wait, and
-// a heavy task can catch up only by slices longer than the others'. Ratios of weights beyond slice / slice_min are
-// not honoured in full for that reason.
+// the kernel takes the next task before it hands up the one that was running, so none runs twice in a row while others
+// wait, and a heavy task can catch up only by slices longer than the others'. Ratios of weights beyond slice /
+// slice_min are not honoured in full for that reason.
 //
 // Virtual times may wrap and are compared by `before`.
 // Thread safety: none. State: in the arena.
@@ -105,11 +105,11 @@ class VirtualTime {
     u64 weight_before;  // in the one before
     u64 busy;           // weight of the tasks that ran in this epoch and wanted to go on
     u64 busy_before;
-    u64 shift;          // from deadlines to vtimes
-    u64 tail;           // largest vtime handed down so far
-    u64 tail_before;    // when this age began
-    u64 floor;          // when the age before began: vtimes are not smaller
-    u64 age;            // a longer stretch of time than an epoch
+    u64 shift;        // from deadlines to vtimes
+    u64 tail;         // largest vtime handed down so far
+    u64 tail_before;  // when this age began
+    u64 floor;        // when the age before began: vtimes are not smaller
+    u64 age;          // a longer stretch of time than an epoch
   };
   struct PerTask {
     u64 vruntime;

@@ -72,8 +72,8 @@ void step(benchmark::State& state, const char* policy) {
   for (int i = 0; i < 1000; ++i) bench.round();
   for (auto _ : state) bench.round();
   state.SetItemsProcessed(state.iterations() * batch);  // decisions
-  state.counters["bytes_per_task"] = static_cast<double>(bench.engine().memory().size()) /
-                                     static_cast<double>(bench.engine().limits().max_tasks);
+  state.counters["bytes_per_task"] =
+      static_cast<double>(bench.engine().memory().size()) / static_cast<double>(bench.engine().limits().max_tasks);
 }
 
 void state_hash(benchmark::State& state) {

@@ -7,9 +7,9 @@ import subprocess
 from machine import REPRISE
 
 
-def reprise(outcome, *arguments):
+def reprise(outcome, *arguments, program=REPRISE):
     """Runs reprise on the host. Its exit status, its document, its messages."""
-    command = [str(REPRISE), *map(str, arguments), "--json"]
+    command = [str(program), *map(str, arguments), "--json"]
     done = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=300)
     try:
         return done.returncode, json.loads(done.stdout), done.stderr
@@ -44,7 +44,7 @@ def nothing_lost(outcome, document):
     outcome.expect("stats.dispatcher.events_lost", document["stats"]["dispatcher"]["events_lost"], "==", 0)
 
 
-def replays(outcome, name="live.rtrace", status=0, program=None):
+def replays(outcome, name="live.rtrace", status=0):
     """The recording replays with identical decisions and state hashes. Returns the document of the replay."""
     path = outcome.path(name)
     if not path.is_file():
@@ -83,7 +83,7 @@ def orderly(outcome, ended_by="command", percent=99.0):
     quiet_kernel(outcome)
     nothing_lost(outcome, document)
     replayed = replays(outcome)
-    outcome.expect("decisions replayed", replayed.get("decisions"), "==", document["stats"]["decisions"])
+    outcome.expect("decisions replayed", replayed.get("decisions"), "==", document["recording"]["decisions"])
     return document
 
 

@@ -112,8 +112,11 @@ TEST_P(PolicyTest, WorksWhenTheSchedulerComesLate) {
 
 TEST_P(PolicyTest, SurvivesLostNoticesAndChangesAtAnyMoment) {
   for (u64 seed = 1; seed <= 10; ++seed) {
-    Machine machine({.cpus = 3, .seed = seed, .room = seed % 2 == 0 ? 2 : kMaxDecisionsPerStep,
-                     .step_interval_ns = seed % 3 * 100 * kNsPerUs, .lost_notices_per_mille = 200,
+    Machine machine({.cpus = 3,
+                     .seed = seed,
+                     .room = seed % 2 == 0 ? 2 : kMaxDecisionsPerStep,
+                     .step_interval_ns = seed % 3 * 100 * kNsPerUs,
+                     .lost_notices_per_mille = 200,
                      .faults_per_mille = 300},
                     info());
     run_workload(machine, seed, 3);
@@ -208,8 +211,10 @@ TEST_P(PolicyTest, SnapshotHoldsTheWholeState) {
   for (u64 number = 1; number <= 2000; ++number) {
     std::array<Event, 8> events;
     for (Event& made : events) made = test::arbitrary_event(random, {3, static_cast<u32>(1 + number / 10)});
-    for (Event& made : events) made.task = made.task == kNoTask ? 0 : made.task % 256;  // half of the table stays unused
-    const StepInput input{.number = number, .now_ns = number * kNsPerMs, .events = events, .room = number % 2 ? 9u : 1u};
+    for (Event& made : events)
+      made.task = made.task == kNoTask ? 0 : made.task % 256;  // half of the table stays unused
+    const StepInput input{
+        .number = number, .now_ns = number * kNsPerMs, .events = events, .room = number % 2 ? 9u : 1u};
     ASSERT_TRUE(original->step(input, output));
   }
   std::vector<std::byte> snapshot;
@@ -230,10 +235,13 @@ TEST_P(PolicyTest, SurvivesArbitraryEvents) {
       events.resize(random.below(40));
       for (Event& event : events) event = test::arbitrary_event(random, limits);
       const std::array<u64, 3> idle = {random.next(), random.next(), random.next()};
-      const StepInput input{.number = number, .now_ns = random.next() >> random.below(64), .events = events,
+      const StepInput input{.number = number,
+                            .now_ns = random.next() >> random.below(64),
+                            .events = events,
                             .idle = std::span(idle).first(random.below(4)),
                             .room = static_cast<u32>(random.chance(1, 4) ? random.next() : random.below(30)),
-                            .flags = static_cast<u32>(random.next()), .lost_events = random.next()};
+                            .flags = static_cast<u32>(random.next()),
+                            .lost_events = random.next()};
       const Expected<void> result = made->step(input, output);
       ASSERT_TRUE(result) << result.error().what << ", seed " << seed << ", step " << number;
       for (const Decision& decision : output.decisions()) ASSERT_FALSE(made->task(decision.task).held());

@@ -81,7 +81,8 @@ TEST(NewcomerTest, SharesFollowWeightsInTheLongRun) {
   machine.run_for(60 * kNsPerSec);
   ASSERT_EQ(machine.violation(), "");
   EXPECT_NEAR(static_cast<double>(machine.task(heavy).exec_ns - heavy_ns) /
-                  static_cast<double>(machine.task(light).exec_ns - light_ns), 4.0, 0.08);
+                  static_cast<double>(machine.task(light).exec_ns - light_ns),
+              4.0, 0.08);
 }
 
 }  // namespace

@@ -51,19 +51,22 @@ TEST_P(VruntimeShareTest, FollowsWeightsWithinTwoPercent) {
   const double total = std::accumulate(GetParam().weights.begin(), GetParam().weights.end(), 0.0);
   for (std::size_t i = 0; i < slots.size(); ++i) {
     const double share = GetParam().weights[i] / total * GetParam().cpus * 100e9;
-    EXPECT_NEAR(static_cast<double>(exec_ns(machine, slots[i]) - before_ns[i]) / share, 1.0, 0.02) << "weight " << GetParam().weights[i];
+    EXPECT_NEAR(static_cast<double>(exec_ns(machine, slots[i]) - before_ns[i]) / share, 1.0, 0.02)
+        << "weight " << GetParam().weights[i];
   }
 }
 
 INSTANTIATE_TEST_SUITE_P(
     All, VruntimeShareTest,
     testing::Values(ShareCase{"equal", 1, {100, 100, 100}}, ShareCase{"nice_levels", 1, {27, 55, 100, 215, 391}},
-                    ShareCase{"far_apart", 1, {10, 100, 1000}}, ShareCase{"lightest", 1, {1, 2, 100}, "slice_us=200000"},
-                    ShareCase{"heaviest", 1, {100, 10'000}, "slice_us=200000"}, ShareCase{"two_cpus", 2, {50, 100, 100, 100, 150, 200}},
+                    ShareCase{"far_apart", 1, {10, 100, 1000}},
+                    ShareCase{"lightest", 1, {1, 2, 100}, "slice_us=200000"},
+                    ShareCase{"heaviest", 1, {100, 10'000}, "slice_us=200000"},
+                    ShareCase{"two_cpus", 2, {50, 100, 100, 100, 150, 200}},
                     ShareCase{"four_cpus", 4, {30, 60, 100, 100, 100, 120, 150, 200, 200, 300}},
                     ShareCase{"odd", 2, {100, 100, 100}},
-                    ShareCase{"crowd", 2, {20, 40, 60, 80, 100, 20, 40, 60, 80, 100, 20, 40, 60, 80, 100, 20, 40, 60,
-                                           80, 100, 20, 40, 60, 80, 100, 20, 40, 60, 80, 100, 20, 40, 60, 80, 100}}),
+                    ShareCase{"crowd", 2, {20, 40,  60, 80, 100, 20, 40,  60, 80, 100, 20, 40,  60, 80, 100, 20, 40, 60,
+                                           80, 100, 20, 40, 60,  80, 100, 20, 40, 60,  80, 100, 20, 40, 60,  80, 100}}),
     [](const auto& test) { return test.param.name; });
 
 TEST(VruntimeTest, SharesHoldBesideTasksThatSleep) {
@@ -91,7 +94,9 @@ TEST(VruntimeTest, ALongSleepBuysNoMonopoly) {
   machine.spawn(hog());
   int bursts = 0;
   test::Plan plan = hog();
-  plan.next = [&](Prng&) { return ++bursts == 1 ? test::Burst{kNsPerMs, 10 * kNsPerSec} : test::Burst{10 * kNsPerSec, 1}; };
+  plan.next = [&](Prng&) {
+    return ++bursts == 1 ? test::Burst{kNsPerMs, 10 * kNsPerSec} : test::Burst{10 * kNsPerSec, 1};
+  };
   const TaskSlot returning = machine.spawn(plan);
   machine.run_for(9 * kNsPerSec);
   const u64 before_ns = exec_ns(machine, returning);
@@ -175,7 +180,9 @@ TEST(VruntimeTest, VtimeStaysNearTheClockAndSliceWithinBounds) {
   Prng random = Prng::seeded(9);
   for (int i = 0; i < 60; ++i) {
     const u32 weight = static_cast<u32>(random.between(kWeightMin, 500));
-    machine.spawn(random.chance(1, 2) ? hog(weight) : sleeper(random.between(1000, 9'000'000), random.between(1000, kNsPerSec), weight));
+    machine.spawn(random.chance(1, 2)
+                      ? hog(weight)
+                      : sleeper(random.between(1000, 9'000'000), random.between(1000, kNsPerSec), weight));
   }
   machine.run_for(10 * kNsPerSec);
   ASSERT_EQ(machine.violation(), "");

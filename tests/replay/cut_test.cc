@@ -128,7 +128,9 @@ TEST_F(CutTest, AGapInsideThePieceStaysOne) {
 TEST_F(CutTest, APassiveRecordingIsCutByTime) {
   Bytes bytes;
   const auto writer = test::writer_to(bytes);
-  ASSERT_TRUE(writer->begin_session({.kind = SessionKind::kPassive}));
+  SessionInfo passive;
+  passive.kind = SessionKind::kPassive;
+  ASSERT_TRUE(writer->begin_session(passive));
   for (std::size_t i = 0; i < recording_.steps().size(); ++i) {
     ASSERT_TRUE(writer->add_events(recording_.events_of(i)));
   }

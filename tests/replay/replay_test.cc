@@ -46,8 +46,9 @@ Bytes edited(const Bytes& bytes, const std::function<void(Editable&)>& change) {
   const auto writer = writer_to(out);
   Reader reader = reader_of(bytes);
   for (Item item = reader.next(); item != Item::kEnd; item = reader.next()) {
-    if (item == Item::kSession) EXPECT_TRUE(writer->begin_session(reader.session()));
-    if (item == Item::kSnapshot) EXPECT_TRUE(writer->add_snapshot(reader.snapshot()));
+    if (item == Item::kSession) {
+      EXPECT_TRUE(writer->begin_session(reader.session()));
+    }
     if (item != Item::kStep) continue;
     Editable e;
     e.step = reader.step();
@@ -90,10 +91,10 @@ TEST_P(ReplayOfEveryPolicyTest, DecidesTheSameAgain) {
 INSTANTIATE_TEST_SUITE_P(Table, ReplayOfEveryPolicyTest,
                          testing::ValuesIn([] {
                            std::vector<std::string_view> names;
-                           for (const PolicyInfo& info : policies()) names.push_back(info.name);
+                           for (const PolicyInfo& policy : policies()) names.push_back(policy.name);
                            return names;
                          }()),
-                         [](const auto& info) { return std::string(info.param); });
+                         [](const auto& test) { return std::string(test.param); });
 
 TEST(ReplayTest, TheSumDependsOnWhatWasDecidedAndNothingElse) {
   const Recording recording({});
@@ -359,7 +360,9 @@ TEST(ReplayTest, ATraceThatBeginsInTheMiddleWithoutASnapshotIsRefused) {
 TEST(ReplayTest, ATraceWithoutStepsIsRefused) {
   Bytes bytes;
   const auto writer = writer_to(bytes);
-  ASSERT_TRUE(writer->begin_session({.kind = SessionKind::kPassive}));
+  SessionInfo passive;
+  passive.kind = SessionKind::kPassive;
+  ASSERT_TRUE(writer->begin_session(passive));
   ASSERT_TRUE(writer->end_session({}));
   ASSERT_TRUE(writer->finish());
   EXPECT_NE(replay_error(bytes).what.find("no steps"), std::string::npos);

@@ -33,7 +33,8 @@ Machine::Machine(const MachineConfig& config, const PolicyInfo& info, const Opti
 }
 
 void Machine::violate(const std::string& what) {
-  if (violation_.empty()) violation_ = "at " + std::to_string(now_ns_) + " ns, step " + std::to_string(steps_) + ": " + what;
+  if (violation_.empty())
+    violation_ = "at " + std::to_string(now_ns_) + " ns, step " + std::to_string(steps_) + ": " + what;
 }
 
 u64 Machine::arm(u64 time_ns, Kind kind, u32 index) {
@@ -47,8 +48,12 @@ TaskSlot Machine::spawn(const Plan& plan) {
   const auto free = std::ranges::find(tasks_, Where::kGone, &Running::where);
   if (free == tasks_.end()) return kNoTask;
   const TaskSlot slot = static_cast<TaskSlot>(free - tasks_.begin());
-  *free = {.plan = plan, .tid = next_tid_++, .start_time_ns = now_ns_, .weight = plan.weight,
-           .allowed = std::vector<bool>(config_.cpus, plan.cpus.empty()), .generation = free->generation};
+  *free = {.plan = plan,
+           .tid = next_tid_++,
+           .start_time_ns = now_ns_,
+           .weight = plan.weight,
+           .allowed = std::vector<bool>(config_.cpus, plan.cpus.empty()),
+           .generation = free->generation};
   for (u32 cpu : plan.cpus) free->allowed[cpu] = true;
   free->where = Where::kSleeping;
   next_burst(slot);
@@ -76,8 +81,13 @@ void Machine::notice(EventType type, TaskSlot slot, bool may_be_lost) {
   Event made = blank(type, slot);
   if (type == EventType::kTaskNew) {
     task.told = true;
-    made.task_new = {.start_time_ns = task.start_time_ns, .tgid = task.tid, .parent_tid = 1, .weight = task.weight,
-                     .flags = task.plan.at_attach ? u32{kTaskAtAttach} : 0, .comm = {}, .reserved = 0};
+    made.task_new = {.start_time_ns = task.start_time_ns,
+                     .tgid = task.tid,
+                     .parent_tid = 1,
+                     .weight = task.weight,
+                     .flags = task.plan.at_attach ? u32{kTaskAtAttach} : 0,
+                     .comm = {},
+                     .reserved = 0};
     std::memcpy(made.task_new.comm, task.plan.comm.data(), std::min<std::size_t>(15, task.plan.comm.size()));
   } else if (type == EventType::kWeight) {
     made.weight.weight = task.weight;
@@ -100,9 +110,14 @@ void Machine::make_runnable(TaskSlot slot, u32 flags) {
   task.generation += 1;
   Event made = blank(EventType::kEnqueue, slot);
   made.flags = flags;
-  made.enqueue = {.exec_total_ns = task.exec_ns, .started_ns = task.started_ns, .stopped_ns = task.stopped_ns,
-                  .prev_cpu = task.prev_cpu, .weight = task.weight, .waker = kNoTask,
-                  .allowed_cpus = static_cast<u32>(std::ranges::count(task.allowed, true)), .reserved = 0};
+  made.enqueue = {.exec_total_ns = task.exec_ns,
+                  .started_ns = task.started_ns,
+                  .stopped_ns = task.stopped_ns,
+                  .prev_cpu = task.prev_cpu,
+                  .weight = task.weight,
+                  .waker = kNoTask,
+                  .allowed_cpus = static_cast<u32>(std::ranges::count(task.allowed, true)),
+                  .reserved = 0};
   pending_.push_back(made);
 }
 
@@ -225,8 +240,8 @@ void Machine::step() {
   logged.idle.resize((config_.cpus + 63) / 64);
   for (u32 cpu = 0; cpu < config_.cpus; ++cpu)
     if (cpus_[cpu].running == kNoTask) logged.idle[cpu / 64] |= u64{1} << (cpu % 64);
-  logged.input = {.number = ++steps_, .now_ns = now_ns_, .events = logged.events, .idle = logged.idle,
-                  .room = config_.room};
+  logged.input = {
+      .number = ++steps_, .now_ns = now_ns_, .events = logged.events, .idle = logged.idle, .room = config_.room};
   const Expected<void> done = engine_->step(logged.input, output_);
   if (!done) return violate(done.error().what);
   next_step_ns_ = now_ns_ + config_.step_interval_ns;

@@ -76,9 +76,9 @@ class Machine {
     u64 exec_ns = 0;
     u64 started_ns = 0, stopped_ns = 0, runnable_ns = 0;
     i32 prev_cpu = 0;
-    u32 generation = 0;  // goes on with the slot's next user
-    u64 wake_order = 0;  // of its pending wakeup; older ones are void
-    u64 max_wait_ns = 0;           // runnable, but not running
+    u32 generation = 0;                   // goes on with the slot's next user
+    u64 wake_order = 0;                   // of its pending wakeup; older ones are void
+    u64 max_wait_ns = 0;                  // runnable, but not running
     std::vector<u64> wake_waits_ns = {};  // waking to running
     u64 dispatched = 0;
   };

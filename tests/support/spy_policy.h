@@ -42,8 +42,11 @@ inline Expected<std::unique_ptr<Policy>> make_spy(Arena&, const Limits&, const O
 }
 inline constexpr PolicyInfo kSpy = {
     .name = "spy", .summary = "looks on", .options = {}, .interests = 0, .state_bytes = spy_bytes, .create = make_spy};
-inline constexpr PolicyInfo kSpyOnRunning = {.name = "spy_running", .summary = "looks on", .options = {},
-                                             .interests = kInterestRunning, .state_bytes = spy_bytes,
+inline constexpr PolicyInfo kSpyOnRunning = {.name = "spy_running",
+                                             .summary = "looks on",
+                                             .options = {},
+                                             .interests = kInterestRunning,
+                                             .state_bytes = spy_bytes,
                                              .create = make_spy};
 
 /// An engine with a spy, and a shorter way to make steps.

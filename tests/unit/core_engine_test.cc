@@ -425,7 +425,8 @@ INSTANTIATE_TEST_SUITE_P(
                     BreachCase{"cpu_range", "dispatches to CPU 2 of 2: task 1003 'innocent', slot 3"},
                     BreachCase{"cpu_negative", "dispatches to CPU -2 of 2: task 1003 'innocent', slot 3"},
                     BreachCase{"slice_zero", "dispatches with a slice of 0: task 1003 'innocent', slot 3"},
-                    BreachCase{"unknown_flags", "dispatches with unknown flags 2147483648: task 1003 'innocent', slot 3"},
+                    BreachCase{"unknown_flags",
+                               "dispatches with unknown flags 2147483648: task 1003 'innocent', slot 3"},
                     BreachCase{"preempt_any", "preempts without naming a CPU: task 1003 'innocent', slot 3"},
                     BreachCase{"preempt_range", "preempts CPU 2 of 2"}),
     [](const auto& test) { return std::string(test.param.policy); });
@@ -445,8 +446,8 @@ TEST(EngineTest, AllocatesNothingAfterCreation) {
     const u64 before = test::allocations();
     for (u64 number = 1; number <= 20'000; ++number) {
       for (Event& made : events) made = test::arbitrary_event(random, limits);
-      const StepInput input{.number = number, .now_ns = number * 1000, .events = events,
-                            .room = static_cast<u32>(random.below(20))};
+      const StepInput input{
+          .number = number, .now_ns = number * 1000, .events = events, .room = static_cast<u32>(random.below(20))};
       REPRISE_CHECK((*engine)->step(input, output).has_value());
     }
     EXPECT_EQ(test::allocations(), before) << info.name;

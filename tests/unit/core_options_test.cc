@@ -57,7 +57,8 @@ TEST(OptionsTest, ValueOutOfRangeNamesTheRange) {
 }
 
 TEST(OptionsTest, RefusesWhatIsNotANumber) {
-  for (const char* text : {"slice_us=", "slice_us=-1", "slice_us=1.5", "slice_us=200x", "slice_us= 200", "slice_us=0x99"})
+  for (const char* text :
+       {"slice_us=", "slice_us=-1", "slice_us=1.5", "slice_us=200x", "slice_us= 200", "slice_us=0x99"})
     EXPECT_NE(error_of(text).what.find("whole number"), std::string::npos) << text;
 }
 

@@ -103,7 +103,8 @@ TEST(SlotHeapTest, LeavesNothingBehindWhenEmpty) {
   for (TaskSlot slot = 0; slot < 100; ++slot) held.queue.push(slot, slot * 7919 % 100);
   for (TaskSlot slot = 0; slot < 50; ++slot) held.queue.remove(slot);
   drain(held.queue);
-  EXPECT_TRUE(std::all_of(held.block.get(), held.block.get() + held.size, [](std::byte b) { return b == std::byte{}; }));
+  EXPECT_TRUE(
+      std::all_of(held.block.get(), held.block.get() + held.size, [](std::byte b) { return b == std::byte{}; }));
 }
 
 TEST(SlotHeapDeathTest, ContractViolationsAbort) {
@@ -155,7 +156,8 @@ TEST(SlotListTest, AgreesWithADequeUnderRandomUse) {
     ASSERT_EQ(held.queue.size(), model.size());
   }
   while (!held.queue.empty()) held.queue.pop_front();
-  EXPECT_TRUE(std::all_of(held.block.get(), held.block.get() + held.size, [](std::byte b) { return b == std::byte{}; }));
+  EXPECT_TRUE(
+      std::all_of(held.block.get(), held.block.get() + held.size, [](std::byte b) { return b == std::byte{}; }));
 }
 
 TEST(SlotListDeathTest, ContractViolationsAbort) {

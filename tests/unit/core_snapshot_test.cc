@@ -29,8 +29,8 @@ void random_step(Engine& engine, Prng& random, u32 slots, StepOutput& output) {
     if (made.task >= slots) made.task = 0;
   }
   const u64 number = engine.last_step() + 1;
-  const StepInput input{.number = number, .now_ns = number * 10'000, .events = events,
-                        .room = static_cast<u32>(random.below(16))};
+  const StepInput input{
+      .number = number, .now_ns = number * 10'000, .events = events, .room = static_cast<u32>(random.below(16))};
   REPRISE_CHECK(engine.step(input, output).has_value());
 }
 
@@ -71,7 +71,8 @@ TEST(StateHashTest, CoversMasksAndThePolicysState) {
     mask.affinity.words[0] = mask_word;
     const std::vector<Event> first = {test::task_new(3), mask, test::enqueue(3, 1)};
     // The last enqueue makes the engine's own entries equal again.
-    const std::vector<Event> second = {test::enqueue(3, 2, exec_ns), test::enqueue(3, 3, 100), test::enqueue(3, 4, 100)};
+    const std::vector<Event> second = {test::enqueue(3, 2, exec_ns), test::enqueue(3, 3, 100),
+                                       test::enqueue(3, 4, 100)};
     StepOutput output;
     REPRISE_CHECK(engine->step({.number = 1, .events = first}, output));
     REPRISE_CHECK(engine->step({.number = 2, .events = second}, output));
@@ -82,7 +83,9 @@ TEST(StateHashTest, CoversMasksAndThePolicysState) {
   EXPECT_NE(hash_after(1, 50), hash_after(1, 100)) << "vruntime's average of bursts";
 }
 
-TEST(StateHashTest, CoversTheSeed) { EXPECT_NE(make_engine()->state_hash(), make_engine("vruntime", {4, 1000}, 2)->state_hash()); }
+TEST(StateHashTest, CoversTheSeed) {
+  EXPECT_NE(make_engine()->state_hash(), make_engine("vruntime", {4, 1000}, 2)->state_hash());
+}
 
 TEST(StateHashTest, EqualHistoriesHashAlike) {
   const auto a = make_engine(), b = make_engine();
@@ -162,8 +165,8 @@ TEST(SnapshotTest, RefusesDamageAndStaysAsItWas) {
 
 TEST(SnapshotTest, RefusesAnotherConfiguration) {
   const Bytes bytes = snapshot_of(*make_engine());
-  for (const auto& other : {make_engine("fifo"), make_engine("vruntime:slice_us=5000"), make_engine("vruntime", {5, 1000}),
-                            make_engine("vruntime", {4, 1001})}) {
+  for (const auto& other : {make_engine("fifo"), make_engine("vruntime:slice_us=5000"),
+                            make_engine("vruntime", {5, 1000}), make_engine("vruntime", {4, 1001})}) {
     const Expected<void> result = other->restore(bytes);
     ASSERT_FALSE(result);
     EXPECT_NE(result.error().what.find("another policy"), std::string::npos) << result.error().what;

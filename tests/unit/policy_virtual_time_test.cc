@@ -20,8 +20,8 @@ Task weighing(u32 weight) {
 class VirtualTimeTest : public testing::Test {
  protected:
   static constexpr u32 kTasks = 200;
-  static constexpr VirtualTime::Config kConfig = {.slice_ns = 20 * kMs, .slice_min_ns = kMs,
-                                                  .credit_ns = 20 * kMs, .lag_ns = 500 * kMs};
+  static constexpr VirtualTime::Config kConfig = {
+      .slice_ns = 20 * kMs, .slice_min_ns = kMs, .credit_ns = 20 * kMs, .lag_ns = 500 * kMs};
 
   VirtualTimeTest() { start(kConfig); }
 

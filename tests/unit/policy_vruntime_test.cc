@@ -21,7 +21,8 @@ class Scene {
     engine_ = std::move(*Engine::create({.limits = {cpus, 16}}, *spec->info, spec->options));
   }
   std::vector<Decision> step(const std::vector<Event>& events, u32 room = 100) {
-    EXPECT_TRUE(engine_->step({.number = engine_->last_step() + 1, .now_ns = 1000, .events = events, .room = room}, output_));
+    EXPECT_TRUE(
+        engine_->step({.number = engine_->last_step() + 1, .now_ns = 1000, .events = events, .room = room}, output_));
     return {output_.decisions().begin(), output_.decisions().end()};
   }
   const VirtualTime& time() { return static_cast<Vruntime&>(engine_->policy()).time(); }

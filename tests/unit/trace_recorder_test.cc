@@ -22,8 +22,7 @@ namespace {
 using test::contents;
 using test::finder;
 using test::Workload;
-// Not the recorder: a run of a small machine, kept in memory.
-using Run = test::Recording;
+using test::Recording;  // not the recorder: a run of a small machine, kept in memory
 
 class RecorderTest : public testing::Test {
  protected:
@@ -43,7 +42,7 @@ class RecorderTest : public testing::Test {
     return std::move(*recorder);
   }
 
-  static bool push(Recorder& recorder, const Run& run, std::size_t i, u64 hash = 0) {
+  static bool push(Recorder& recorder, const Recording& run, std::size_t i, u64 hash = 0) {
     const StepRecord step = run.record(i);
     StepOutput output;
     output.clear();
@@ -54,7 +53,7 @@ class RecorderTest : public testing::Test {
     return recorder.push_step(step.input, output, step.end_ns, hash);
   }
   /// As push, but waits for room: tests are faster than any scheduler.
-  static void push_all(Recorder& recorder, const Run& run) {
+  static void push_all(Recorder& recorder, const Recording& run) {
     for (std::size_t i = 0; i < run.steps().size(); ++i) {
       if (i % 200 == 199) std::this_thread::sleep_for(std::chrono::milliseconds(1));
       ASSERT_TRUE(push(recorder, run, i, i % 10 == 0 ? run.steps()[i].state_hash : 0));
@@ -121,7 +120,7 @@ TEST(TraceRingTest, ARecordThatFindsNoRoomIsRefusedAndHarmsNothing) {
 }
 
 TEST_F(RecorderTest, WhatIsPushedStandsInTheFile) {
-  const Run run({});
+  const Recording run({});
   auto recorder = start(run.session());
   push_all(*recorder, run);
   const auto stopped = recorder->stop({.end_ns = 9, .reason = "over", .exit_code = 64, .totals = {}});
@@ -131,7 +130,6 @@ TEST_F(RecorderTest, WhatIsPushedStandsInTheFile) {
   Reader reader = open();
   std::size_t steps = 0;
   for (Item item = reader.next(); item != Item::kEnd; item = reader.next()) {
-    if (item == Item::kSessionEnd) EXPECT_EQ(reader.session_end().exit_code, 64);
     if (item != Item::kStep) continue;
     const StepRecord was = run.record(steps++);
     EXPECT_EQ(reader.step().end_ns, was.end_ns);
@@ -140,6 +138,7 @@ TEST_F(RecorderTest, WhatIsPushedStandsInTheFile) {
     EXPECT_EQ(std::memcmp(reader.step().input.events.data(), was.input.events.data(), was.input.events.size_bytes()), 0);
   }
   EXPECT_EQ(steps, run.steps().size());
+  EXPECT_EQ(reader.session_end().exit_code, 64);
   EXPECT_TRUE(reader.problems().empty());
   Reader again = open();
   const auto replayed = replay(again, finder());
@@ -191,7 +190,7 @@ TEST_F(RecorderTest, KernelEventsOfTheSourceAreTakenAndItsLossesSaid) {
 }
 
 TEST_F(RecorderTest, WhatFindsNoRoomIsCountedAndAGapInTheTrace) {
-  const Run run({.duration_ns = 100 * kNsPerMs});
+  const Recording run({.duration_ns = 100 * kNsPerMs});
   RecorderOptions options{.ring_bytes = 64u << 10};
   auto recorder = start(run.session(), options);
   u64 lost = 0;
@@ -215,8 +214,8 @@ TEST_F(RecorderTest, WhatFindsNoRoomIsCountedAndAGapInTheTrace) {
 }
 
 TEST_F(RecorderTest, ARestartOpensASessionInTheSameFileWithASourceOfItsOwn) {
-  const Run first({.duration_ns = 5 * kNsPerMs});
-  const Run second({.policy = "fifo", .duration_ns = 5 * kNsPerMs});
+  const Recording first({.duration_ns = 5 * kNsPerMs});
+  const Recording second({.policy = "fifo", .duration_ns = 5 * kNsPerMs});
   Source one, two;
   one.left = 10, two.left = 0;
   auto recorder = start(first.session(), {.source = &one});
@@ -237,7 +236,7 @@ TEST_F(RecorderTest, ARestartOpensASessionInTheSameFileWithASourceOfItsOwn) {
 }
 
 TEST_F(RecorderTest, ALimitOnFileSizesStopsTheRecordingAndNotTheScheduler) {
-  const Run run({.duration_ns = 200 * kNsPerMs});
+  const Recording run({.duration_ns = 200 * kNsPerMs});
   auto recorder = start(run.session(), {.frame_interval_ns = kNsPerMs});
   rlimit before{};
   ASSERT_EQ(::getrlimit(RLIMIT_FSIZE, &before), 0);
@@ -283,7 +282,7 @@ TEST_F(RecorderTest, OptionsOutOfRangeAreRefused) {
 }
 
 TEST_F(RecorderTest, ARecorderThatIsNotStoppedLeavesWhatACrashWouldLeave) {
-  const Run run({});
+  const Recording run({});
   {
     auto recorder = start(run.session(), {.frame_interval_ns = kNsPerMs});
     push_all(*recorder, run);
@@ -297,7 +296,7 @@ TEST_F(RecorderTest, ARecorderThatIsNotStoppedLeavesWhatACrashWouldLeave) {
 }
 
 TEST_F(RecorderTest, StepsThatComeSlowlyAreWrittenAfterAWhile) {
-  const Run run({});
+  const Recording run({});
   auto recorder = start(run.session(), {.frame_interval_ns = 5 * kNsPerMs});
   ASSERT_TRUE(push(*recorder, run, 0));
   for (int i = 0; i < 500 && recorder->status().frames < 2; ++i) {
@@ -307,7 +306,7 @@ TEST_F(RecorderTest, StepsThatComeSlowlyAreWrittenAfterAWhile) {
 }
 
 /// Drives a flight recorder as live would: snapshots when they are due.
-void fly(Recorder& recorder, const Run& run, const std::function<bool(Recorder&, std::size_t)>& push_step) {
+void fly(Recorder& recorder, const Recording& run, const std::function<bool(Recorder&, std::size_t)>& push_step) {
   for (std::size_t i = 0; i < run.steps().size(); ++i) {
     if (i % 100 == 99) std::this_thread::sleep_for(std::chrono::milliseconds(1));
     ASSERT_TRUE(push_step(recorder, i));
@@ -319,7 +318,7 @@ void fly(Recorder& recorder, const Run& run, const std::function<bool(Recorder&,
 }
 
 TEST_F(RecorderTest, TheFlightRecorderKeepsTheLastSecondsAndTheyReplay) {
-  const Run run({.tasks = 3, .run_ns = kNsPerMs, .duration_ns = 8 * kNsPerSec});
+  const Recording run({.tasks = 3, .run_ns = kNsPerMs, .duration_ns = 8 * kNsPerSec});
   auto recorder = start(run.session(), {.last_seconds = 2});
   fly(*recorder, run, [&](Recorder& r, std::size_t i) { return push(r, run, i, run.steps()[i].state_hash); });
   EXPECT_FALSE(std::filesystem::exists(path_));
@@ -352,7 +351,7 @@ TEST_F(RecorderTest, TheFlightRecorderKeepsTheLastSecondsAndTheyReplay) {
 }
 
 TEST_F(RecorderTest, AFlightRecorderCanBeDumpedWhileItRecords) {
-  const Run run({.tasks = 3, .run_ns = kNsPerMs, .duration_ns = 3 * kNsPerSec});
+  const Recording run({.tasks = 3, .run_ns = kNsPerMs, .duration_ns = 3 * kNsPerSec});
   auto recorder = start(run.session(), {.last_seconds = 1});
   fly(*recorder, run, [&](Recorder& r, std::size_t i) { return push(r, run, i); });
   ASSERT_TRUE(recorder->dump());
@@ -383,12 +382,14 @@ TEST_F(RecorderTest, DumpingWithoutAFlightRecorderIsRefused) {
 }
 
 TEST_F(RecorderTest, SnapshotsAreDueAtTheirInterval) {
-  auto recorder = start({.start_ns = kNsPerSec}, {.snapshot_interval_ns = 3 * kNsPerSec});
+  SessionInfo session;
+  session.start_ns = kNsPerSec;
+  auto recorder = start(session, {.snapshot_interval_ns = 3 * kNsPerSec});
   EXPECT_FALSE(recorder->snapshot_due(3 * kNsPerSec));
   EXPECT_TRUE(recorder->snapshot_due(4 * kNsPerSec));
   ASSERT_TRUE(recorder->push_snapshot(1, 4 * kNsPerSec, {}));
   EXPECT_FALSE(recorder->snapshot_due(5 * kNsPerSec));
-  auto never = start({.start_ns = kNsPerSec}, {.snapshot_interval_ns = 0});
+  auto never = start(session, {.snapshot_interval_ns = 0});
   EXPECT_FALSE(never->snapshot_due(1000 * kNsPerSec));
 }
 

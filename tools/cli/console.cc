@@ -26,10 +26,15 @@ int write_all(int file, std::string_view text) {
   return 0;
 }
 
+// It understands escape sequences.
+bool terminal_is_capable() {
+  const char* terminal = std::getenv("TERM");
+  return terminal != nullptr && *terminal != '\0' && std::string_view(terminal) != "dumb";
+}
+
 bool wants_colours() {
   const char* no_colour = std::getenv("NO_COLOR");  // https://no-color.org
-  const char* terminal = std::getenv("TERM");
-  return (no_colour == nullptr || *no_colour == '\0') && terminal != nullptr && std::string_view(terminal) != "dumb";
+  return (no_colour == nullptr || *no_colour == '\0') && terminal_is_capable();
 }
 
 std::string paint(Console::Colour colour, std::string_view text, bool on) {
@@ -40,7 +45,7 @@ std::string paint(Console::Colour colour, std::string_view text, bool on) {
 
 Console::Console(std::string name)
     : name_(std::move(name)),
-      error_is_terminal_(isatty(2) == 1),
+      error_is_terminal_(isatty(2) == 1 && terminal_is_capable()),
       out_is_terminal_(isatty(1) == 1),
       colours_(wants_colours()) {}
 

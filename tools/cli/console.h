@@ -92,8 +92,8 @@ class Console {
   std::string buffer_;
   int out_ = 1;
   bool closed_ = false;
-  int write_error_ = 0;  // errno of the first failure
-  bool error_is_terminal_;
+  int write_error_ = 0;     // errno of the first failure
+  bool error_is_terminal_;  // and understands escape sequences
   bool out_is_terminal_;
   bool colours_;
   bool progress_shown_ = false;

@@ -147,7 +147,7 @@ void show_summary(Console& console, const live::LiveOptions& options, const live
       "reclaim {}",
       grouped(c.congested), grouped(c.fallback), counted(stats.fallbacks, "takeover"), grouped(c.no_slot),
       grouped(c.kernel_threads), grouped(c.reclaim));
-  console.message("  scheduler   {} in {}, CPU time {} ({}), page faults {}", counted(stats.events, "event"),
+  console.message("  scheduler   {} in {}, CPU time {} ({} of a CPU), page faults {}", counted(stats.events, "event"),
                   counted(stats.steps, "step"), duration_text(stats.scheduler_cpu_ns),
                   percent_text(stats.scheduler_cpu_ns, stats.time_ns),
                   grouped(stats.page_faults_minor + stats.page_faults_major));

@@ -95,7 +95,7 @@ Expected<ExitCode> Replay::run(Console& console) {
   if (!reader) return std::unexpected(reader.error());
   if (console.shows_progress()) {
     options_.progress = [&](u64 steps, u64 decisions) {
-      console.progress(fmt::format("{} steps, {} decisions", grouped(steps), grouped(decisions)));
+      if (steps != 0) console.progress(fmt::format("{} steps, {} decisions", grouped(steps), grouped(decisions)));
     };
   }
   options_.engine_hash = kEngineHash;
