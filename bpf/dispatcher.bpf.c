@@ -93,7 +93,8 @@ OPS(void, dequeue, struct task_struct* p, u64 deq_flags) {
 }
 
 OPS(void, dispatch, s32 cpu, struct task_struct* prev) {
-  u32* row = &own.pinned_in_a_row[(u32)cpu & (WIRE_MAX_CPUS - 1)];
+  u32 here = (u32)cpu & (WIRE_MAX_CPUS - 1);
+  u32* row = &own.pinned_in_a_row[here];
   bool shared_first;
 
   if (shared.submitted != shared.drained) {
@@ -116,7 +117,8 @@ OPS(void, dispatch, s32 cpu, struct task_struct* prev) {
   shared_first = *row >= PINNED_IN_A_ROW;
   if (shared_first) *row = 0;
   if (shared_first && dsq_move_to_local(DSQ_SHARED)) return;
-  if (dsq_move_to_local((u32)cpu)) {
+  if (own.pinned_in[here] != own.pinned_out[here] && dsq_move_to_local((u32)cpu)) {
+    own.pinned_out[here]++;
     ++*row;
     return;
   }

@@ -74,6 +74,7 @@ static __always_inline void dispatch_task(const struct wire_message* message) {
     result = WIRE_CANCELLED;
     count()->cancelled++;
   } else {
+    if (queue < WIRE_MAX_CPUS) smp_add(&own.pinned_in[queue], 1);
     set_state(slot, SLOT_INSERTED, own.drained_at);
     slot->slice = message->slice_ns;
     note_vtime(message->vtime);

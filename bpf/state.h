@@ -47,6 +47,12 @@ struct task_context {
 /* Private to the dispatcher. */
 struct own_state {
   u32 pinned_in_a_row[WIRE_MAX_CPUS];
+  /*
+   * Insertions into a CPU's own queue that were accepted, and tasks taken from it: equal means empty, which spares the
+   * look-up. A task that leaves otherwise makes them differ for good, which costs the look-up again and nothing else.
+   */
+  u32 pinned_in[WIRE_MAX_CPUS];
+  u32 pinned_out[WIRE_MAX_CPUS];
   u32 kicked; /* a task has been preempted for the scheduler, which has not run since */
   u32 walk_cursor;
   u32 walk_left; /* slots that the walk has still to look at */
@@ -177,8 +183,13 @@ static long take_message(struct bpf_dynptr* pointer, void* context) {
   if (bpf_dynptr_read(&message, sizeof(message), pointer, 0, 0)) message.kind = 0;
   return carry_out(&message);
 }
-/* Calls carry_out for each message until it returns 1; <0: -EBUSY, another CPU is at it. */
-static __always_inline long decisions_drain(void) { return bpf_user_ringbuf_drain(&decisions, take_message, 0, 0); }
+/*
+ * Calls carry_out for each message until it returns 1; <0: -EBUSY, another CPU is at it. Without the flag each drain would
+ * send this CPU an interrupt, to wake somebody who polls for room; nobody does.
+ */
+static __always_inline long decisions_drain(void) {
+  return bpf_user_ringbuf_drain(&decisions, take_message, 0, BPF_RB_NO_WAKEUP);
+}
 
 static long walk_step(u32 i, void* context) { return walk_one(i, context); }
 static __always_inline void walk_up_to(u32 slots_at_most, void* context) {

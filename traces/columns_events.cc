@@ -19,16 +19,22 @@ struct Flat {
 // What is expected of each field. The comments in kernel_event.h say what the fields are. `Io` and `T` as in
 // columns_steps.cc.
 
+/// `c` where it is the CPU time of a task that has been running.
+template <typename Io, typename T>
+void describe_exec(Io& io, u32 base, T& e, EventContext::OfTask& task) {
+  io.delta(base + kC, e.c, task.exec_total_ns + (e.time_ns - task.exec_at_ns));
+  task.exec_total_ns = e.c, task.exec_at_ns = e.time_ns;
+}
+
 template <typename Io, typename T>
 void describe_switch(Io& io, u32 base, T& e, Flat& b, EventContext& c) {
   EventContext::OfCpu& cpu = c.of_cpu(e.cpu);
   io.delta(base + kA, e.a, static_cast<u32>(cpu.running));
   io.plain(base + kLow, b.low);
   io.changed(base + kHigh, b.high, cpu.classes);
-  EventContext::OfTask& previous = c.of_task(static_cast<i32>(e.a));
-  io.delta(base + kC, e.c, previous.exec_total_ns + (e.time_ns - cpu.switch_ns));
-  previous.exec_total_ns = e.c;
-  cpu.running = e.tid, cpu.classes = b.high, cpu.switch_ns = e.time_ns;
+  describe_exec(io, base, e, c.of_task(static_cast<i32>(e.a)));
+  c.of_task(e.tid).exec_at_ns = e.time_ns;
+  cpu.running = e.tid, cpu.classes = b.high;
 }
 
 template <typename Io, typename T>
@@ -48,8 +54,8 @@ void describe_syscall(Io& io, u32 base, T& e, Flat& b, EventContext& c) {
   io.changed(base + kA, e.a, task.syscall);
   io.changed(base + kLow, b.low, enter ? static_cast<u32>(task.object) : 0);
   io.changed(base + kHigh, b.high, enter ? static_cast<u32>(task.object >> 32) : 0);
-  io.delta(base + kC, e.c, task.exec_total_ns);
-  task.syscall = e.a, task.exec_total_ns = e.c;
+  describe_exec(io, base, e, task);
+  task.syscall = e.a;
   if (enter) task.object = u64{b.high} << 32 | b.low;
 }
 

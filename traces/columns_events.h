@@ -16,14 +16,14 @@ struct EventContext {
   static constexpr u32 kTasks = 4096;
 
   struct OfTask {
-    u64 exec_total_ns;
+    u64 exec_total_ns;  // CPU time at exec_at_ns, from where on it is expected to run on
+    u64 exec_at_ns;
     u64 vtime;
     u64 object;
     u32 generation;
     u32 syscall;
   };
   struct OfCpu {
-    u64 switch_ns;
     i32 running;
     u32 seq;
     u32 classes;
