@@ -226,8 +226,8 @@ OPS(void, set_cpumask, struct task_struct* p, const struct cpumask* cpumask) {
 }
 
 /*
- * Somebody who queues a task, or hands one up, after this CPU's last dispatch and before its idle bit is set finds no idle
- * CPU to wake. So look once more when the bit is set: either they see the bit, or this sees what they queued
+ * Somebody who queues a task, or hands one up, after this CPU's last dispatch and before its idle bit is set finds no
+ * idle CPU to wake. So look once more when the bit is set: either they see the bit, or this sees what they queued
  * (kernel/sched/ext/idle.c, __scx_update_idle).
  */
 OPS(void, update_idle, s32 cpu, bool idle) {
@@ -239,8 +239,8 @@ OPS(void, update_idle, s32 cpu, bool idle) {
     return;
   }
   smp_or(&shared.idle[word], 1ull << ((u32)cpu % 64));
-  if ((work_pending() && !shared.scheduler_running) || shared.submitted != shared.drained || dsq_queued(DSQ_SHARED) > 0 ||
-      dsq_queued((u32)cpu) > 0)
+  if ((work_pending() && !shared.scheduler_running) || shared.submitted != shared.drained ||
+      dsq_queued(DSQ_SHARED) > 0 || dsq_queued((u32)cpu) > 0)
     kick_cpu(cpu, config.kernel.kick_idle);
 }
 

@@ -87,8 +87,7 @@ static __always_inline void dispatch_task(const struct wire_message* message) {
   if (claimed >= 0)
     kick_cpu(claimed, config.kernel.kick_idle);
   else if (result == WIRE_INSERTED && queue < WIRE_MAX_CPUS)
-    kick_cpu((s32)queue,
-                     message->flags & WIRE_DISPATCH_PREEMPT ? config.kernel.kick_preempt : config.kernel.kick_idle);
+    kick_cpu((s32)queue, message->flags & WIRE_DISPATCH_PREEMPT ? config.kernel.kick_preempt : config.kernel.kick_idle);
   RECORD(WIRE_K_ANSWER, result, tid, message->generation, queue, message->vtime);
   bpf_task_release(p);
 }

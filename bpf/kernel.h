@@ -165,8 +165,8 @@ struct bpf_dynptr {
 /*
  * Kernel functions. All are weak: which of them a kernel has is found out at load (bpf_ksym_exists).
  *
- * From 7.1 on many take a hidden last argument, filled in by the verifier (KF_IMPLICIT_ARGS). Where the kernel's BTF was
- * made by an old pahole, as in Debian's 7.2, it shows that argument for some of them, which nobody can then call; a
+ * From 7.1 on many take a hidden last argument, filled in by the verifier (KF_IMPLICIT_ARGS). Where the kernel's BTF
+ * was made by an old pahole, as in Debian's 7.2, it shows that argument for some of them, which nobody can then call; a
  * function with a substitute below is worked around, for the others the runtime says which build is broken
  * (scheduler/live/kernel_features.cc).
  */
@@ -194,8 +194,7 @@ extern void scx_bpf_dsq_insert_vtime(struct task_struct* p, u64 dsq, u64 slice, 
 extern bool scx_bpf_dsq_move_to_local(u64 dsq) __ksym __weak;
 /* 6.19 and later. libbpf cuts off the last flavour only, so that ___v2 stays part of the name. */
 extern bool scx_bpf_dsq_insert___v2___new(struct task_struct* p, u64 dsq, u64 slice, u64 flags) __ksym __weak;
-extern bool __scx_bpf_dsq_insert_vtime(struct task_struct* p, struct scx_bpf_dsq_insert_vtime_args* args) __ksym
-    __weak;
+extern bool __scx_bpf_dsq_insert_vtime(struct task_struct* p, struct scx_bpf_dsq_insert_vtime_args* args) __ksym __weak;
 extern bool scx_bpf_dsq_move_to_local___v2___new(u64 dsq, u64 flags) __ksym __weak;
 extern bool scx_bpf_task_set_slice(struct task_struct* p, u64 slice) __ksym __weak;
 

@@ -103,11 +103,11 @@ static inline void kernel_string(char* to, size_t size, const char* from) {
 #define OPS(result, name, arguments...) static result reprise_##name(arguments)
 #define OPS_SLEEPABLE(result, name, arguments...) static result reprise_##name(arguments)
 /* A simulation runs in one thread. */
-#define smp_add(pointer, value) \
-  ({ \
+#define smp_add(pointer, value)                 \
+  ({                                            \
     __typeof__(*(pointer)) before = *(pointer); \
-    *(pointer) = before + (value); \
-    before; \
+    *(pointer) = before + (value);              \
+    before;                                     \
   })
 #define smp_swap_if(pointer, from, to) (*(pointer) == (from) ? (*(pointer) = (to), true) : false)
 #define smp_or(pointer, value) (*(pointer) |= (value))

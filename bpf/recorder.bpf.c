@@ -170,7 +170,8 @@ static __always_inline void irq_ends(u32 kind, u32 number) {
   net = whole - frame->inner;
   state->depth = --depth;
   if (depth && depth <= IRQ_DEPTH_MAX) state->frames[depth - 1].inner += whole;
-  if (kind != IRQ_SOFT || !((frame->cause && frame->cause == (u32)task->pid) || is_ksoftirqd(task))) state->foreign += net;
+  if (kind != IRQ_SOFT || !((frame->cause && frame->cause == (u32)task->pid) || is_ksoftirqd(task)))
+    state->foreign += net;
   record(now, WIRE_K_IRQ, kind, task->pid, number, net, frame->cause);
 }
 
@@ -215,14 +216,14 @@ int BPF_PROG(softirq_ends, u32 vector) {
 }
 
 /* x86 has system vectors beside the interrupts that drivers handle: timer and messages between CPUs. */
-#define VECTOR(name) \
+#define VECTOR(name)                                                      \
   SEC("tp_btf/" #name "_entry") int BPF_PROG(name##_begins, int vector) { \
-    irq_begins(IRQ_VECTOR, vector & 0xffff, 0); \
-    return 0; \
-  } \
-  SEC("tp_btf/" #name "_exit") int BPF_PROG(name##_ends, int vector) { \
-    irq_ends(IRQ_VECTOR, vector & 0xffff); \
-    return 0; \
+    irq_begins(IRQ_VECTOR, vector & 0xffff, 0);                           \
+    return 0;                                                             \
+  }                                                                       \
+  SEC("tp_btf/" #name "_exit") int BPF_PROG(name##_ends, int vector) {    \
+    irq_ends(IRQ_VECTOR, vector & 0xffff);                                \
+    return 0;                                                             \
   }
 VECTOR(local_timer)
 VECTOR(reschedule)

@@ -106,9 +106,7 @@ static __always_inline u64 mix(u64 a, u64 b) {
   return x ^ x >> 33;
 }
 
-static __always_inline u64 inode_value(struct inode* inode) {
-  return (u64)inode->i_sb->s_dev << 32 ^ inode->i_ino;
-}
+static __always_inline u64 inode_value(struct inode* inode) { return (u64)inode->i_sb->s_dev << 32 ^ inode->i_ino; }
 
 static __always_inline u32 fold(const struct in6_addr* address) {
   return address->in6_u.u6_addr32[0] ^ address->in6_u.u6_addr32[1] ^ address->in6_u.u6_addr32[2] ^
@@ -242,12 +240,12 @@ static long futex_in_area(struct task_struct* task, struct vm_area_struct* area,
   struct file* file = area->vm_file;
   struct inode* inode = file ? file->f_inode : 0;
 
-  if (inode)
-    search->found = mix(inode_value(inode), (area->vm_pgoff << 12) + (search->address - area->vm_start));
+  if (inode) search->found = mix(inode_value(inode), (area->vm_pgoff << 12) + (search->address - area->vm_start));
   return 0;
 }
 
-/* As the kernel does it: a place in memory that is mapped from a file is named by the file, any other by the process. */
+/* As the kernel does it: a place in memory that is mapped from a file is named by the file, any other by the process.
+ */
 static __noinline u64 futex_object(u64 address, u32 operation) {
   struct task_struct* task = (struct task_struct*)bpf_get_current_task_btf();
   struct futex_search search = {.address = address};
@@ -284,16 +282,13 @@ struct found {
   bool skip;
 };
 
-static __always_inline u32 interest(u32 events) {
-  return (events & POLLIN ? 1 : 0) | (events & POLLOUT ? 2 : 0);
-}
+static __always_inline u32 interest(u32 events) { return (events & POLLIN ? 1 : 0) | (events & POLLOUT ? 2 : 0); }
 
 static __noinline void record_member(u32 index, u32 descriptor, u32 events, u64 set) {
   u32 in = interest(events);
   u64 member = descriptor_object(descriptor, in == 2);
 
-  if (member)
-    record(bpf_ktime_get_ns(), WIRE_K_MEMBER, in, (u32)bpf_get_current_pid_tgid(), index, member, set);
+  if (member) record(bpf_ktime_get_ns(), WIRE_K_MEMBER, in, (u32)bpf_get_current_pid_tgid(), index, member, set);
 }
 
 /* One descriptor is the object itself; of several the set is, and its members are recorded before the call. */

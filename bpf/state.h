@@ -61,7 +61,7 @@ struct own_state {
   u64 beat_changed;
   u64 asked_since;
   u64 drained_at; /* when the drain that goes on began */
-  u64 audited; /* when a healthy walk last began */
+  u64 audited;    /* when a healthy walk last began */
 };
 
 enum timer_name { TIMER_HEARTBEAT = 0, TIMER_WISH = 1, TIMERS };
@@ -184,8 +184,8 @@ static long take_message(struct bpf_dynptr* pointer, void* context) {
   return carry_out(&message);
 }
 /*
- * Calls carry_out for each message until it returns 1; <0: -EBUSY, another CPU is at it. Without the flag each drain would
- * send this CPU an interrupt, to wake somebody who polls for room; nobody does.
+ * Calls carry_out for each message until it returns 1; <0: -EBUSY, another CPU is at it. Without the flag each drain
+ * would send this CPU an interrupt, to wake somebody who polls for room; nobody does.
  */
 static __always_inline long decisions_drain(void) {
   return bpf_user_ringbuf_drain(&decisions, take_message, 0, BPF_RB_NO_WAKEUP);
@@ -246,8 +246,9 @@ static __always_inline struct slot* slot_of(struct task_struct* p, u32* index) {
 }
 
 /*
- * An idle CPU of a mask, taken out of the kernel's idle mask: whoever takes one kicks it. -1: none. Where the kernel's own
- * function cannot be called, the idle bits that ops.update_idle keeps serve, without its knowledge of SMT and caches.
+ * An idle CPU of a mask, taken out of the kernel's idle mask: whoever takes one kicks it. -1: none. Where the kernel's
+ * own function cannot be called, the idle bits that ops.update_idle keeps serve, without its knowledge of SMT and
+ * caches.
  */
 static __noinline s32 take_known_idle_cpu(const struct cpumask* allowed __arg_trusted) {
   for (u32 cpu = 0; cpu < WIRE_MAX_CPUS; cpu++) {
@@ -314,8 +315,8 @@ static __noinline void record(u32 type_flags, s32 tid, u32 a, u64 b, u64 c) {
   record_submit(event);
 }
 
-#define RECORD(type, flags, tid, a, b, c) \
-  do { \
+#define RECORD(type, flags, tid, a, b, c)                                   \
+  do {                                                                      \
     if (config.recording) record((type) | (u32)(flags) << 8, tid, a, b, c); \
   } while (0)
 

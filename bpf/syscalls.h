@@ -16,17 +16,17 @@
 enum call_object {
   CALL_NOT_RECORDED = 0,
   CALL_NO_OBJECT,
-  CALL_FILE,     /* argument 0: a descriptor. Not recorded when it is a file on disk, which nobody waits for */
-  CALL_LOCK,     /* argument 0: a descriptor, 1: LOCK_* */
-  CALL_FCNTL,    /* the same, 1: F_*, 2: struct flock */
-  CALL_POLL,     /* argument 0: struct pollfd[], 1: how many */
-  CALL_WATCH,    /* argument 0: an epoll, 1: EPOLL_CTL_*, 2: descriptor */
-  CALL_FUTEX,    /* argument 0: address, 1: operation */
-  CALL_CHILD,    /* argument 0: pid as wait4 takes it */
-  CALL_WAITID,   /* argument 0: P_*, 1: pid */
-  CALL_KILL,     /* argument 0: whom */
-  CALL_SIGNAL,   /* waits for a signal to itself */
-  CALL_IPC,      /* argument 0: System V identifier */
+  CALL_FILE,   /* argument 0: a descriptor. Not recorded when it is a file on disk, which nobody waits for */
+  CALL_LOCK,   /* argument 0: a descriptor, 1: LOCK_* */
+  CALL_FCNTL,  /* the same, 1: F_*, 2: struct flock */
+  CALL_POLL,   /* argument 0: struct pollfd[], 1: how many */
+  CALL_WATCH,  /* argument 0: an epoll, 1: EPOLL_CTL_*, 2: descriptor */
+  CALL_FUTEX,  /* argument 0: address, 1: operation */
+  CALL_CHILD,  /* argument 0: pid as wait4 takes it */
+  CALL_WAITID, /* argument 0: P_*, 1: pid */
+  CALL_KILL,   /* argument 0: whom */
+  CALL_SIGNAL, /* waits for a signal to itself */
+  CALL_IPC,    /* argument 0: System V identifier */
 };
 
 enum call_role {
@@ -65,14 +65,14 @@ struct recorder_call {
 
 /* Set before load. */
 struct recorder_config {
-  wire_s32 own_tgid;        /* whose system calls are left out, and whose tasks are marked */
-  wire_u32 cpus;            /* nr_cpu_ids */
-  wire_u32 hardirq_mask;    /* of preempt_count, as this kernel lays it out */
+  wire_s32 own_tgid;     /* whose system calls are left out, and whose tasks are marked */
+  wire_u32 cpus;         /* nr_cpu_ids */
+  wire_u32 hardirq_mask; /* of preempt_count, as this kernel lays it out */
   wire_u32 nmi_mask;
   long long count_from_runqueue; /* address of a CPU's preempt_count minus that of its run queue */
-  wire_u32 count_known;         /* 0: there is no way to it */
+  wire_u32 count_known;          /* 0: there is no way to it */
   wire_u32 reserved;
-  wire_u64 salt;                /* keeps kernel addresses out of the identities made from them */
+  wire_u64 salt; /* keeps kernel addresses out of the identities made from them */
   struct recorder_call calls[RECORDER_CALLS_MAX];
 };
 
@@ -92,31 +92,38 @@ struct recorder_task {
 #ifndef __bpf__
 
 /* ROW(name, how its object is found, what it does to it). */
-#define RECORDER_CALLS_EVERYWHERE(ROW) \
-  ROW(read, FILE, TAKE) ROW(readv, FILE, TAKE) ROW(pread64, FILE, TAKE) ROW(preadv, FILE, TAKE) \
-  ROW(preadv2, FILE, TAKE) ROW(write, FILE, GIVE) ROW(writev, FILE, GIVE) ROW(pwrite64, FILE, GIVE) \
-  ROW(pwritev, FILE, GIVE) ROW(pwritev2, FILE, GIVE) ROW(sendfile, FILE, GIVE) ROW(splice, FILE, TAKE) \
-  ROW(recvfrom, FILE, TAKE) ROW(recvmsg, FILE, TAKE) ROW(recvmmsg, FILE, TAKE) ROW(accept, FILE, TAKE) \
-  ROW(accept4, FILE, TAKE) ROW(sendto, FILE, GIVE) ROW(sendmsg, FILE, GIVE) ROW(sendmmsg, FILE, GIVE) \
-  ROW(connect, FILE, OTHER) ROW(shutdown, FILE, OTHER) ROW(io_uring_enter, FILE, OTHER) \
-  ROW(ppoll, POLL, READY) ROW(pselect6, NO_OBJECT, READY) ROW(epoll_pwait, FILE, READY) \
-  ROW(epoll_pwait2, FILE, READY) ROW(epoll_ctl, WATCH, MEMBER) ROW(io_getevents, NO_OBJECT, TAKE) \
-  ROW(futex, FUTEX, OTHER) ROW(flock, LOCK, TAKE) ROW(fcntl, FCNTL, TAKE) \
-  ROW(wait4, CHILD, TAKE) ROW(waitid, WAITID, TAKE) \
-  ROW(kill, KILL, GIVE) ROW(tkill, KILL, GIVE) ROW(tgkill, KILL, GIVE) ROW(rt_sigqueueinfo, KILL, GIVE) \
-  ROW(rt_sigtimedwait, SIGNAL, TAKE) ROW(rt_sigsuspend, SIGNAL, TAKE) \
-  ROW(msgsnd, IPC, GIVE) ROW(msgrcv, IPC, TAKE) ROW(semop, IPC, OTHER) ROW(semtimedop, IPC, OTHER) \
-  ROW(mq_timedsend, FILE, GIVE) ROW(mq_timedreceive, FILE, TAKE) \
-  ROW(nanosleep, NO_OBJECT, SLEEP) ROW(clock_nanosleep, NO_OBJECT, SLEEP) \
-  ROW(restart_syscall, NO_OBJECT, OTHER) ROW(sched_yield, NO_OBJECT, YIELD) \
-  ROW(clone, NO_OBJECT, FORK) ROW(clone3, NO_OBJECT, FORK)
+#define RECORDER_CALLS_EVERYWHERE(ROW)                                                                                 \
+  ROW(read, FILE, TAKE)                                                                                                \
+  ROW(readv, FILE, TAKE) ROW(pread64, FILE, TAKE) ROW(preadv, FILE, TAKE) ROW(preadv2, FILE, TAKE)                     \
+      ROW(write, FILE, GIVE) ROW(writev, FILE, GIVE) ROW(pwrite64, FILE, GIVE) ROW(pwritev, FILE, GIVE)                \
+          ROW(pwritev2, FILE, GIVE) ROW(sendfile, FILE, GIVE) ROW(splice, FILE, TAKE) ROW(recvfrom, FILE, TAKE)        \
+              ROW(recvmsg, FILE, TAKE) ROW(recvmmsg, FILE, TAKE) ROW(accept, FILE, TAKE) ROW(accept4, FILE, TAKE)      \
+                  ROW(sendto, FILE, GIVE) ROW(sendmsg, FILE, GIVE) ROW(sendmmsg, FILE, GIVE) ROW(connect, FILE, OTHER) \
+                      ROW(shutdown, FILE, OTHER) ROW(io_uring_enter, FILE, OTHER) ROW(ppoll, POLL, READY)              \
+                          ROW(pselect6, NO_OBJECT, READY) ROW(epoll_pwait, FILE, READY) ROW(epoll_pwait2, FILE, READY) \
+                              ROW(epoll_ctl, WATCH, MEMBER) ROW(io_getevents, NO_OBJECT, TAKE)                         \
+                                  ROW(futex, FUTEX, OTHER) ROW(flock, LOCK, TAKE) ROW(fcntl, FCNTL, TAKE)              \
+                                      ROW(wait4, CHILD, TAKE) ROW(waitid, WAITID, TAKE) ROW(kill, KILL, GIVE)          \
+                                          ROW(tkill, KILL, GIVE) ROW(tgkill, KILL, GIVE)                               \
+                                              ROW(rt_sigqueueinfo, KILL, GIVE) ROW(rt_sigtimedwait, SIGNAL, TAKE)      \
+                                                  ROW(rt_sigsuspend, SIGNAL, TAKE) ROW(msgsnd, IPC, GIVE)              \
+                                                      ROW(msgrcv, IPC, TAKE) ROW(semop, IPC, OTHER)                    \
+                                                          ROW(semtimedop, IPC, OTHER) ROW(mq_timedsend, FILE, GIVE)    \
+                                                              ROW(mq_timedreceive, FILE, TAKE)                         \
+                                                                  ROW(nanosleep, NO_OBJECT, SLEEP)                     \
+                                                                      ROW(clock_nanosleep, NO_OBJECT, SLEEP)           \
+                                                                          ROW(restart_syscall, NO_OBJECT, OTHER)       \
+                                                                              ROW(sched_yield, NO_OBJECT, YIELD)       \
+                                                                                  ROW(clone, NO_OBJECT, FORK)          \
+                                                                                      ROW(clone3, NO_OBJECT, FORK)
 
 /* Only on architectures as old as this one. */
 #ifdef __x86_64__
-#define RECORDER_CALLS(ROW) \
-  RECORDER_CALLS_EVERYWHERE(ROW) \
-  ROW(poll, POLL, READY) ROW(select, NO_OBJECT, READY) ROW(epoll_wait, FILE, READY) ROW(pause, SIGNAL, TAKE) \
-  ROW(fork, NO_OBJECT, FORK) ROW(vfork, NO_OBJECT, FORK)
+#define RECORDER_CALLS(ROW)                                                                                      \
+  RECORDER_CALLS_EVERYWHERE(ROW)                                                                                 \
+  ROW(poll, POLL, READY)                                                                                         \
+  ROW(select, NO_OBJECT, READY) ROW(epoll_wait, FILE, READY) ROW(pause, SIGNAL, TAKE) ROW(fork, NO_OBJECT, FORK) \
+      ROW(vfork, NO_OBJECT, FORK)
 #else
 #define RECORDER_CALLS(ROW) RECORDER_CALLS_EVERYWHERE(ROW)
 #endif

@@ -11,8 +11,7 @@
 #define DSQ_SHARED 0x10000ull
 #define DSQ_SCHEDULER 0x10001ull
 
-static __always_inline struct wire_event* event_begin(u8 type, u32 task, s32 tid, u32 generation, u32 flags,
-                                                        u64 now) {
+static __always_inline struct wire_event* event_begin(u8 type, u32 task, s32 tid, u32 generation, u32 flags, u64 now) {
   u32 cpu = this_cpu(), seq = next_event_seq(cpu);
   struct wire_event* event = events_reserve();
 
@@ -47,8 +46,8 @@ static __noinline bool introduce(struct task_struct* p __arg_trusted, struct slo
   event->task_new.tgid = p->tgid;
   event->task_new.parent_tid = task_parent_tid(p);
   event->task_new.weight = p->scx.weight;
-  event->task_new.flags = (p->flags & PF_KTHREAD ? WIRE_TASK_KERNEL_THREAD : 0) |
-                          (slot->dirty & DIRTY_ATTACH ? WIRE_TASK_AT_ATTACH : 0);
+  event->task_new.flags =
+      (p->flags & PF_KTHREAD ? WIRE_TASK_KERNEL_THREAD : 0) | (slot->dirty & DIRTY_ATTACH ? WIRE_TASK_AT_ATTACH : 0);
   __builtin_memcpy(event->task_new.comm, p->comm, sizeof(event->task_new.comm));
   event->task_new.reserved = 0;
   event_end(event);
@@ -85,9 +84,7 @@ static __noinline bool send_affinity(struct task_struct* p __arg_trusted, struct
   return true;
 }
 
-static __always_inline bool work_pending(void) {
-  return shared.asked || events_waiting() > 0;
-}
+static __always_inline bool work_pending(void) { return shared.asked || events_waiting() > 0; }
 
 static __always_inline bool idle_known(s32 cpu) {
   u32 word = (u32)cpu / 64;
@@ -175,8 +172,7 @@ static __always_inline u32 bypass_reason(struct task_struct* p) {
     char comm[16];
     __builtin_memcpy(comm, p->comm, sizeof(comm));
     /* A thread per node: kcompactd0, ... */
-    if (bpf_strncmp(comm, 9, "kcompactd") == 0 || bpf_strncmp(comm, 10, "khugepaged") == 0)
-      return WIRE_BYPASS_RECLAIM;
+    if (bpf_strncmp(comm, 9, "kcompactd") == 0 || bpf_strncmp(comm, 10, "khugepaged") == 0) return WIRE_BYPASS_RECLAIM;
   }
   return 0;
 }

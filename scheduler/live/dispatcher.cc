@@ -68,8 +68,7 @@ Dispatcher::~Dispatcher() = default;
 
 namespace {
 
-void configure(dispatcher_bpf& skeleton, const DispatcherSettings& settings, const KernelFeatures& features,
-               u32 cpus) {
+void configure(dispatcher_bpf& skeleton, const DispatcherSettings& settings, const KernelFeatures& features, u32 cpus) {
   auto& config = *const_cast<wire_config*>(reinterpret_cast<const volatile wire_config*>(&skeleton.rodata->config));
   config.scheduler_tid = settings.scheduler_tid;
   config.scheduler_tgid = settings.scheduler_tgid;
@@ -118,8 +117,8 @@ Expected<std::unique_ptr<Dispatcher>> Dispatcher::load(const DispatcherSettings&
   const auto& shared = reinterpret_cast<const wire_shared&>(state.skeleton->data->shared);
   if (shared.version != WIRE_VERSION)
     return fail(ExitCode::kInternal,
-                "the dispatcher speaks version " + std::to_string(shared.version) + " of the wire, this program version " +
-                    std::to_string(WIRE_VERSION),
+                "the dispatcher speaks version " + std::to_string(shared.version) +
+                    " of the wire, this program version " + std::to_string(WIRE_VERSION),
                 {}, "build both from the same source");
   auto events = RingReader::open(bpf_map__fd(state.skeleton->maps.events), settings.events_bytes);
   if (!events) return std::unexpected(events.error());

@@ -28,7 +28,7 @@ struct DispatcherSettings {
   bool kick_preempt = true;
   bool recording = false;
   bool partial = false;
-  u32 interests = 0;                  // PolicyInterest
+  u32 interests = 0;                   // PolicyInterest
   std::size_t events_bytes = 4 << 20;  // powers of two
   std::size_t decisions_bytes = 1 << 20;
   std::size_t recording_bytes = 16 << 20;

@@ -66,8 +66,9 @@ constexpr const char* kRequired[] = {"scx_bpf_create_dsq", "scx_bpf_kick_cpu", "
                                      "scx_bpf_dispatch_cancel", "scx_bpf_test_and_clear_cpu_idle"};
 
 constexpr const char* kOptional[] = {
-    "scx_bpf_dispatch_vtime", "scx_bpf_dsq_insert_vtime", "__scx_bpf_dsq_insert_vtime", "scx_bpf_consume",
-    "scx_bpf_dsq_move_to_local", "scx_bpf_task_set_slice", "scx_bpf_dsq_peek"};
+    "scx_bpf_dispatch_vtime", "scx_bpf_dsq_insert_vtime",  "__scx_bpf_dsq_insert_vtime",
+    "scx_bpf_consume",        "scx_bpf_dsq_move_to_local", "scx_bpf_task_set_slice",
+    "scx_bpf_dsq_peek"};
 
 }  // namespace
 
@@ -117,10 +118,11 @@ Expected<KernelFeatures> read_kernel_features() {
   for (const char* name : kRequired)
     if (!has_function(kernel.get(), name) || is_malformed(kernel.get(), name)) broken += std::string(" ") + name;
   if (!broken.empty())
-    return fail(ExitCode::kNoSchedExt, "this kernel's BTF is malformed for functions that the dispatcher calls:" + broken,
-                "/sys/kernel/btf/vmlinux",
-                "the kernel was built with a pahole older than 1.26; no scheduler can call these here. Use another build "
-                "of this kernel");
+    return fail(
+        ExitCode::kNoSchedExt, "this kernel's BTF is malformed for functions that the dispatcher calls:" + broken,
+        "/sys/kernel/btf/vmlinux",
+        "the kernel was built with a pahole older than 1.26; no scheduler can call these here. Use another build "
+        "of this kernel");
   if (!v.kick_idle || !v.dsq_local || !v.task_queued || !features.ops_enq_last)
     return fail(ExitCode::kNoSchedExt, "this kernel's sched_ext lacks values that the dispatcher needs",
                 "/sys/kernel/btf/vmlinux", "kernels from 6.12 on have them; run reprise doctor");
@@ -168,8 +170,8 @@ std::vector<Finding> diagnose() {
   else
     findings.push_back({kGood, "running as root", ""});
   if (const std::string numa = read_small_file("/proc/sys/kernel/numa_balancing"); !numa.empty() && numa != "0")
-    findings.push_back({kNote, "NUMA balancing is on: pages of the scheduler may fault",
-                        "reprise live turns it off while it runs"});
+    findings.push_back(
+        {kNote, "NUMA balancing is on: pages of the scheduler may fault", "reprise live turns it off while it runs"});
   return findings;
 }
 

@@ -18,8 +18,8 @@ struct KernelFeatures {
   u64 ops_enq_last = 0;
   u64 ops_switch_partial = 0;
   u64 ops_allow_queued_wakeup = 0;
-  u64 exit_code_restart = 0;  // bits of the exit code that ask for a restart (hotplug)
-  bool truncated_enums = false;  // BTF holds 64-bit enums cut to 32 bits; documented values are used instead
+  u64 exit_code_restart = 0;         // bits of the exit code that ask for a restart (hotplug)
+  bool truncated_enums = false;      // BTF holds 64-bit enums cut to 32 bits; documented values are used instead
   std::vector<std::string> present;  // names of optional kfuncs that exist, for provenance
 };
 
@@ -27,9 +27,9 @@ struct KernelFeatures {
 Expected<KernelFeatures> read_kernel_features();
 
 struct SchedExtState {
-  bool available = false;       // /sys/kernel/sched_ext exists
-  std::string state;            // "disabled", "enabled", ...
-  std::string ops;              // name of the scheduler that is attached; may be empty
+  bool available = false;  // /sys/kernel/sched_ext exists
+  std::string state;       // "disabled", "enabled", ...
+  std::string ops;         // name of the scheduler that is attached; may be empty
   u64 hotplug_seq = 0;
 };
 SchedExtState read_sched_ext_state();

@@ -202,8 +202,7 @@ Expected<void> Run::start_recording(Dispatcher& dispatcher, const DispatcherSett
   auto recording = Recording::load(wanted);
   if (!recording) return std::unexpected(recording.error());
   if (auto attached = (*recording)->attach(); !attached) return attached;
-  trace::SessionInfo info =
-      describe_session(options_.policy, options_.seed, dispatcher.cpus(), settings, features_);
+  trace::SessionInfo info = describe_session(options_.policy, options_.seed, dispatcher.cpus(), settings, features_);
   info.start_ns = monotonic_now();
   if (auto tasks = (*recording)->tasks_present()) info.tasks = std::move(*tasks);
   if (!recorder_) {

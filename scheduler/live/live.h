@@ -51,10 +51,10 @@ struct LiveStats {
 
 struct LiveResult {
   LiveStats stats;
-  ExitReport exit;          // of the last session
-  u64 final_hash = 0;       // Engine::state_hash of the last session
-  std::string ended_by;     // "command", "duration", "signal SIGINT", "kernel"
-  int command_status = 0;   // as of a shell: 128 + signal when killed
+  ExitReport exit;         // of the last session
+  u64 final_hash = 0;      // Engine::state_hash of the last session
+  std::string ended_by;    // "command", "duration", "signal SIGINT", "kernel"
+  int command_status = 0;  // as of a shell: 128 + signal when killed
   bool recorded = false;
   trace::RecorderStatus recording;
   std::vector<std::string> notes;  // what was not honoured, what was changed and put back

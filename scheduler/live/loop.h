@@ -27,7 +27,8 @@ class Loop {
   /// `recorder` may be null. Everything must outlive the loop.
   Loop(Dispatcher& dispatcher, Engine& engine, trace::Recorder* recorder);
 
-  /// Until `stop`, or until the kernel lets the scheduler go (Dispatcher::exited). Error: the policy broke its contract.
+  /// Until `stop`, or until the kernel lets the scheduler go (Dispatcher::exited). Error: the policy broke its
+  /// contract.
   Expected<void> run(const std::atomic<bool>& stop);
 
   [[nodiscard]] const LoopCounters& counters() const { return counters_; }

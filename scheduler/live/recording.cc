@@ -73,8 +73,7 @@ int hear(libbpf_print_level level, const char* format, va_list arguments) {
 
 std::unexpected<Error> refused(const std::string& what, int error) {
   if ((error == -EPERM || error == -EACCES) && geteuid() != 0)
-    return fail(ExitCode::kNotPermitted, what + ": not permitted", {},
-                "run as root, or with CAP_BPF and CAP_PERFMON");
+    return fail(ExitCode::kNotPermitted, what + ": not permitted", {}, "run as root, or with CAP_BPF and CAP_PERFMON");
   return fail(ExitCode::kInternal, what + ": " + std::strerror(-error) + "\n" + libbpf_said, {},
               "run reprise doctor; if it finds nothing, this kernel is not known to the recorder yet");
 }
@@ -178,8 +177,8 @@ Expected<void> Recording::State::configure(const RecordingSettings& settings) {
   if (!kernel)
     return fail(ExitCode::kNoSchedExt, "this kernel has no BTF", "/sys/kernel/btf/vmlinux",
                 "use a kernel that was built with CONFIG_DEBUG_INFO_BTF");
-  auto& config = *const_cast<recorder_config*>(
-      reinterpret_cast<const volatile recorder_config*>(&skeleton->rodata->recorder));
+  auto& config =
+      *const_cast<recorder_config*>(reinterpret_cast<const volatile recorder_config*>(&skeleton->rodata->recorder));
   config.own_tgid = settings.own_tgid;
   config.cpus = cpus;
   set_context(kernel.get(), config);
@@ -317,9 +316,15 @@ Expected<std::vector<trace::SessionTask>> Recording::tasks_present() {
     const std::size_t whole = have / sizeof(buffer[0]);
     for (std::size_t i = 0; i < whole; ++i) {
       const recorder_task& from = buffer[i];
-      trace::SessionTask task{.tid = from.tid, .tgid = from.tgid, .parent_tid = from.parent_tid, .weight = from.weight,
-                              .flags = from.flags, .cpu = from.cpu, .start_time_ns = from.start_time_ns,
-                              .exec_total_ns = from.exec_total_ns, .comm = {}};
+      trace::SessionTask task{.tid = from.tid,
+                              .tgid = from.tgid,
+                              .parent_tid = from.parent_tid,
+                              .weight = from.weight,
+                              .flags = from.flags,
+                              .cpu = from.cpu,
+                              .start_time_ns = from.start_time_ns,
+                              .exec_total_ns = from.exec_total_ns,
+                              .comm = {}};
       std::memcpy(task.comm, from.comm, sizeof(task.comm));
       tasks.push_back(task);
     }
@@ -369,8 +374,7 @@ void Recording::losses(std::vector<trace::Loss>& out) {
     const int fd = bpf_program__fd(program);
     if (fd >= 0 && bpf_prog_get_info_by_fd(fd, &info, &size) == 0) dropped += info.recursion_misses;
   }
-  if (dropped)
-    out.push_back({.ring = trace::LossRing::kKernelEvents, .cpu = trace::kLossAllCpus, .count = dropped});
+  if (dropped) out.push_back({.ring = trace::LossRing::kKernelEvents, .cpu = trace::kLossAllCpus, .count = dropped});
 }
 
 const std::vector<std::string>& Recording::absent() const { return state_->absent; }

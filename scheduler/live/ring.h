@@ -55,8 +55,8 @@ class RingReader {
     std::size_t count = 0;
     while (position < produced) {
       const std::byte* header = data_ + (position & mask_);
-      const u32 length = std::atomic_ref<u32>(*reinterpret_cast<u32*>(const_cast<std::byte*>(header)))
-                             .load(std::memory_order_acquire);
+      const u32 length =
+          std::atomic_ref<u32>(*reinterpret_cast<u32*>(const_cast<std::byte*>(header))).load(std::memory_order_acquire);
       if (length & kRingBusy) break;  // reserved, not yet submitted: all later ones wait, order is kept
       const u32 size = length & ~kRingDiscard;
       if (!(length & kRingDiscard)) {

@@ -90,13 +90,25 @@ wire_message encode(const Decision& decision) {
 }
 
 wire_message encode_preempt(i32 cpu) {
-  return {.kind = WIRE_PREEMPT, .task = WIRE_NO_TASK, .generation = 0, .cpu = cpu, .slice_ns = 0, .vtime = 0,
-          .flags = 0, .reserved = 0};
+  return {.kind = WIRE_PREEMPT,
+          .task = WIRE_NO_TASK,
+          .generation = 0,
+          .cpu = cpu,
+          .slice_ns = 0,
+          .vtime = 0,
+          .flags = 0,
+          .reserved = 0};
 }
 
 wire_message encode_wake_at(u64 time_ns) {
-  return {.kind = WIRE_WAKE_AT, .task = WIRE_NO_TASK, .generation = 0, .cpu = 0, .slice_ns = 0, .vtime = time_ns,
-          .flags = 0, .reserved = 0};
+  return {.kind = WIRE_WAKE_AT,
+          .task = WIRE_NO_TASK,
+          .generation = 0,
+          .cpu = 0,
+          .slice_ns = 0,
+          .vtime = time_ns,
+          .flags = 0,
+          .reserved = 0};
 }
 
 }  // namespace reprise::live

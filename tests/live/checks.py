@@ -4,10 +4,10 @@
 import json
 import subprocess
 
-from machine import REPRISE
+from machine import BUILD
 
 
-def reprise(outcome, *arguments, program=REPRISE):
+def reprise(outcome, *arguments, program=BUILD / "reprise"):
     """Runs reprise on the host. Its exit status, its document, its messages."""
     command = [str(program), *map(str, arguments), "--json"]
     done = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=300)

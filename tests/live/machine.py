@@ -4,6 +4,7 @@
 A guest that does not come back costs the case that it was in; the others run again in a fresh one."""
 
 import json
+import os
 import re
 import shlex
 import shutil
@@ -16,7 +17,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 WORK = ROOT / "build/live"
 GUEST = Path(__file__).resolve().parent / "guest"
-REPRISE = ROOT / "build/release/reprise"
+BUILD = Path(os.environ.get("REPRISE_LIVE_BUILD", ROOT / "build/release"))
 DRIVER = ". /extra/guest/lib.sh"
 
 
@@ -102,7 +103,7 @@ def run_guest(boot, cases, out):
     out.mkdir(parents=True)
     limit = 60 + sum(case.seconds for case in cases)
     command = [str(ROOT / "tools/vm/run"), "--out", str(out), "--with", str(GUEST), "--timeout", str(limit),
-               *boot.options, "--", guest_command(cases)]
+               "--build", str(BUILD), *boot.options, "--", guest_command(cases)]
     done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace")
     (out / "vm.log").write_text(done.stdout)
     seconds = {name: int(ms) / 1000 for name, ms in re.findall(r"^@@ end (\S+) (\d+)", done.stdout, re.M)}

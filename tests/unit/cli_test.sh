@@ -149,8 +149,8 @@ bad_files() {
     claim "replay names the nearest policy" 2 'fifo' replay "$folder/text.rtrace" --policy fifu
 }
 
-# Runs with a stdout that nobody reads, or that cannot be written to.
-pipes() {
+# A stdout that nobody reads, or that cannot be written to; a machine that may lack what live needs.
+surroundings() {
     local code
     { sleep 0.2 && "$reprise" policies 2>"$err"; echo $? >"$folder/code"; } | true
     : >"$out"
@@ -161,6 +161,10 @@ pipes() {
     code=$?
     verdict "a full disk is an I/O error" "$([[ $code == 74 ]] && echo 1)" "status $code"
     verdict "a full disk is reported" "$(grep -q 'cannot write the output' "$err" && echo 1)"
+    if "$reprise" --version | grep -q 'live runtime: no'; then
+        claim "live in a build without the live runtime says so" 69 'no live runtime' live --policy fifo -- true
+        claim "so does doctor" 69 '' doctor
+    fi
     claim "doctor ends with 0, 69 or 77" '0|69|77' '' doctor
     claim "doctor --json is a document" '0|69|77' '' doctor --json
     document "with findings and the exit code" "d['findings'] and d['exit_code'] in (0, 69, 77)"
@@ -231,7 +235,7 @@ with_trace() {
 help_and_usage
 values
 bad_files
-pipes
+surroundings
 for trace in "${traces[@]}"; do
     with_trace "$trace"
 done

@@ -1,0 +1,267 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// The dispatcher, compiled natively from the source that is loaded into the kernel, against a small host.
+#include <gtest/gtest.h>
+
+#include "tests/dispatcher/host.h"
+
+namespace reprise::test {
+namespace {
+
+constexpr u64 kAll = ~0ull;
+
+const wire_event& last_enqueue(const DispatcherHost& host) {
+  for (auto event = host.events.rbegin(); event != host.events.rend(); ++event)
+    if (event->type == WIRE_ENQUEUE) return *event;
+  ADD_FAILURE() << "nothing was handed up";
+  return host.events.front();
+}
+
+const wire_cpu_counters& counters(const DispatcherHost& host) { return host.state.counters_value[0]; }
+
+TEST(DispatcherTest, IntroducesATaskBeforeItsFirstEnqueueAndOnlyThen) {
+  DispatcherHost host(4);
+  task_struct& task = host.add_task(10, 0b0011);
+  host.wake(task);
+  ASSERT_EQ(host.events.size(), 3u);
+  EXPECT_EQ(host.events[0].type, WIRE_TASK_NEW);
+  EXPECT_EQ(host.events[1].type, WIRE_AFFINITY);
+  EXPECT_EQ(host.events[1].affinity.words[0], 0b0011u);
+  EXPECT_EQ(host.events[2].type, WIRE_ENQUEUE);
+  host.dequeue(task);
+  host.wake(task);
+  EXPECT_EQ(host.events.size(), 5u);  // dequeue, enqueue
+}
+
+TEST(DispatcherTest, CarriesADecisionOut) {
+  DispatcherHost host(2);
+  task_struct& task = host.add_task(10, kAll);
+  host.wake(task);
+  const wire_event event = last_enqueue(host);
+  EXPECT_EQ(host.state.shared_value.unanswered, 1u);
+  host.decide(event.task, event.generation, WIRE_ANY_CPU, 7);
+  host.events.clear();
+  host.dispatch(0);
+  EXPECT_EQ(host.queues[1ull << 62].size(), 1u);  // went through the shared queue to CPU 0
+  EXPECT_EQ(counters(host).inserted, 1u);
+  EXPECT_EQ(host.state.shared_value.unanswered, 0u);
+  EXPECT_EQ(host.state.shared_value.vtime_max, 7u);
+}
+
+TEST(DispatcherTest, CancelsADecisionForAnOlderEnqueue) {
+  DispatcherHost host(2);
+  task_struct& task = host.add_task(10, kAll);
+  host.wake(task);
+  const wire_event old = last_enqueue(host);
+  host.dequeue(task);
+  host.wake(task);
+  host.decide(old.task, old.generation, WIRE_ANY_CPU);
+  host.events.clear();
+  host.dispatch(0);
+  EXPECT_EQ(counters(host).cancelled, 1u);
+  EXPECT_TRUE(host.queues[kShared].empty());
+  EXPECT_EQ(host.state.shared_value.unanswered, 1u);  // the new one still waits for its own answer
+}
+
+TEST(DispatcherTest, SendsATaskThatMayNotRunOnTheNamedCpuToTheSharedQueue) {
+  DispatcherHost host(4);
+  task_struct& task = host.add_task(10, 0b0010);
+  host.wake(task);
+  const wire_event event = last_enqueue(host);
+  host.decide(event.task, event.generation, 3);
+  host.events.clear();
+  host.dispatch(0);
+  EXPECT_EQ(counters(host).bounced, 1u);
+  EXPECT_EQ(host.queues[kShared].size(), 1u);
+  EXPECT_TRUE(host.queues[3].empty());
+}
+
+TEST(DispatcherTest, ResolvesIdleWhileCarryingOut) {
+  DispatcherHost host(4);
+  task_struct& task = host.add_task(10, kAll);
+  host.wake(task);
+  const wire_event event = last_enqueue(host);
+  host.idle = 0b0100;
+  host.state.shared_value.idle[0] = host.idle;
+  host.kicks.clear();
+  host.decide(event.task, event.generation, 1, 1, WIRE_DISPATCH_IDLE);
+  host.events.clear();
+  host.dispatch(0);
+  EXPECT_EQ(host.queues[2].size(), 1u);  // CPU 1 is busy, CPU 2 is idle
+  ASSERT_EQ(host.kicks.size(), 1u);
+  EXPECT_EQ(host.kicks[0].first, 2);
+}
+
+TEST(DispatcherTest, KicksAnIdleCpuThatItClaimedForADecisionThatThenFails) {
+  DispatcherHost host(4);
+  task_struct& task = host.add_task(10, kAll);
+  host.wake(task);
+  const wire_event event = last_enqueue(host);
+  host.idle = 0b0010;
+  host.state.shared_value.idle[0] = host.idle;
+  host.decide(event.task, event.generation, WIRE_ANY_CPU, 1, 0, 0);  // no slice: malformed
+  host.kicks.clear();
+  host.events.clear();
+  host.dispatch(0);
+  EXPECT_EQ(counters(host).failed, 1u);
+  EXPECT_TRUE(host.idle == 0b0010 || !host.kicks.empty());
+}
+
+TEST(DispatcherTest, DecidesItselfWhenTheRingIsFullAndLosesNothing) {
+  DispatcherHost host(2);
+  host.events_room = 0;
+  task_struct& task = host.add_task(10, kAll);
+  host.state.shared_value.vtime_max = 500;
+  host.wake(task);
+  EXPECT_EQ(counters(host).congested, 1u);
+  ASSERT_EQ(host.queues[kShared].size(), 1u);
+  EXPECT_EQ(host.queues[kShared][0].vtime, 500u);  // at the tail, not at 0 where it would starve the others
+  host.events_room = 1000;
+  host.run(task);
+  host.wake(task);
+  EXPECT_EQ(host.events[0].type, WIRE_TASK_NEW) << "what was not told is told later";
+}
+
+TEST(DispatcherTest, RunsTasksHandedUpWhenUserSpaceStopsAnswering) {
+  DispatcherHost host(2);
+  std::vector<task_struct*> tasks;
+  for (int tid = 10; tid < 30; ++tid) {
+    tasks.push_back(&host.add_task(tid, kAll));
+    host.wake(*tasks.back());
+  }
+  const wire_event first = host.events[1];
+  for (int beat = 0; beat < 5; ++beat) {
+    host.now += 60'000'000;
+    reprise_dispatcher.heartbeat_expired();
+  }
+  EXPECT_EQ(host.state.shared_value.fallback, 1u);
+  for (int turn = 0; turn < 40; ++turn) host.dispatch(turn % 2);
+  EXPECT_EQ(counters(host).recovered + host.state.counters_value[1].recovered, 20u);
+  EXPECT_EQ(host.state.shared_value.unanswered, 0u);
+  // The late answer is cancelled, and an answering scheduler ends the fallback.
+  host.decide(first.task, first.generation, WIRE_ANY_CPU);
+  host.current_cpu = 0;
+  host.dispatch(0);
+  EXPECT_EQ(counters(host).cancelled, 1u);
+  ++host.state.shared_value.beat;
+  reprise_dispatcher.heartbeat_expired();
+  EXPECT_EQ(host.state.shared_value.fallback, 0u);
+}
+
+TEST(DispatcherTest, DoesNotTakeOverFromASchedulerThatMoves) {
+  DispatcherHost host(2);
+  host.wake(host.add_task(10, kAll));
+  for (int beat = 0; beat < 20; ++beat) {
+    host.now += 50'000'000;
+    ++host.state.shared_value.beat;
+    reprise_dispatcher.heartbeat_expired();
+  }
+  EXPECT_EQ(host.state.shared_value.fallback, 0u);
+}
+
+TEST(DispatcherTest, InsertsAgainWhatTheKernelDropped) {
+  DispatcherHost host(2);
+  task_struct& task = host.add_task(10, kAll);
+  host.wake(task);
+  const wire_event event = last_enqueue(host);
+  host.decide(event.task, event.generation, 1);
+  host.events.clear();
+  host.drop_insertions = true;
+  host.dispatch(0);
+  host.drop_insertions = false;
+  EXPECT_TRUE(host.queues[1].empty());
+  host.now += 3'000'000'000;
+  ++host.state.shared_value.beat;
+  reprise_dispatcher.heartbeat_expired();
+  host.dispatch(0);
+  EXPECT_EQ(counters(host).reinserted, 1u);
+  EXPECT_EQ(host.queues[1ull << 62].size(), 1u);
+}
+
+TEST(DispatcherTest, GivesTheSharedQueueATurnAfterFourPinnedTasks) {
+  DispatcherHost host(2);
+  for (int tid = 10; tid < 20; ++tid) {
+    task_struct& task = host.add_task(tid, kAll);
+    host.wake(task);
+    const wire_event event = last_enqueue(host);
+    host.decide(event.task, event.generation, tid == 19 ? WIRE_ANY_CPU : 0, static_cast<u64>(tid));
+  }
+  host.events.clear();
+  for (int turn = 0; turn < 5; ++turn) host.dispatch(0);
+  const auto& local = host.queues[1ull << 62];
+  ASSERT_EQ(local.size(), 5u);
+  EXPECT_EQ(local[4].task->pid, 19);
+}
+
+TEST(DispatcherTest, RunsTheSchedulerOnlyWhenWorkIsPending) {
+  DispatcherHost host(2);
+  task_struct& scheduler = *host.tasks.at(1);
+  host.wake(scheduler);
+  host.dispatch(0);
+  EXPECT_EQ(host.queues[kScheduler].size(), 1u);
+  host.wake(host.add_task(10, kAll));
+  host.dispatch(0);
+  EXPECT_TRUE(host.queues[kScheduler].empty());
+}
+
+TEST(DispatcherTest, PreemptsOnceForAWakeupWhenNoCpuIsIdle) {
+  DispatcherHost host(2);
+  host.kicks.clear();
+  host.wake(host.add_task(10, kAll));
+  host.wake(host.add_task(11, kAll));
+  ASSERT_EQ(host.kicks.size(), 1u);
+  EXPECT_EQ(host.kicks[0].second, host.state.config_value.kernel.kick_preempt);
+}
+
+TEST(DispatcherTest, BypassesKernelThreadsBoundToACpu) {
+  DispatcherHost host(2);
+  task_struct& task = host.add_task(10, 0b01);
+  task.flags |= PF_KTHREAD;
+  host.wake(task);
+  EXPECT_TRUE(host.events.empty());
+  EXPECT_EQ(counters(host).kernel_threads, 1u);
+  task_struct& unbound = host.add_task(11, kAll);
+  unbound.flags |= PF_KTHREAD;
+  host.wake(unbound);
+  EXPECT_FALSE(host.events.empty()) << "not all kernel threads";
+}
+
+TEST(DispatcherTest, SchedulesTasksItselfWhenTheTableIsFull) {
+  DispatcherHost host(2, 2);  // the scheduler's own thread has one slot
+  host.wake(host.add_task(10, kAll));
+  host.wake(host.add_task(11, kAll));
+  EXPECT_EQ(counters(host).no_slot, 1u);
+  EXPECT_EQ(host.queues[kShared].size(), 1u);
+}
+
+TEST(DispatcherTest, UsesASlotAgainWithAnotherGeneration) {
+  DispatcherHost host(2);
+  host.wake(host.add_task(10, kAll));
+  const wire_event old = last_enqueue(host);
+  host.dequeue(*host.tasks.at(10));
+  host.remove_task(10);
+  EXPECT_EQ(host.events.back().type, WIRE_TASK_EXIT);
+  host.wake(host.add_task(11, kAll));
+  const wire_event fresh = last_enqueue(host);
+  EXPECT_EQ(fresh.task, old.task);
+  EXPECT_GT(fresh.generation, old.generation);
+  host.decide(old.task, old.generation, WIRE_ANY_CPU);
+  host.events.clear();
+  host.dispatch(0);
+  EXPECT_EQ(counters(host).cancelled, 1u);
+}
+
+TEST(DispatcherTest, LooksOnceMoreWhenACpuGoesIdle) {
+  DispatcherHost host(2);
+  task_struct& task = host.add_task(10, kAll);
+  host.wake(task);
+  const wire_event event = last_enqueue(host);
+  host.decide(event.task, event.generation, 1, 1);
+  host.events.clear();
+  host.kicks.clear();
+  reprise_dispatcher.update_idle(1, true);  // a decision waits to be taken over
+  ASSERT_EQ(host.kicks.size(), 1u);
+  EXPECT_EQ(host.kicks[0].first, 1);
+}
+
+}  // namespace
+}  // namespace reprise::test
