@@ -100,8 +100,10 @@ static inline void kernel_string(char* to, size_t size, const char* from) {
 #endif
 #define __noinline
 #define __arg_trusted
+#ifndef __cplusplus
 #define OPS(result, name, arguments...) static result reprise_##name(arguments)
 #define OPS_SLEEPABLE(result, name, arguments...) static result reprise_##name(arguments)
+#endif
 /* A simulation runs in one thread. */
 #define smp_add(pointer, value)                 \
   ({                                            \

@@ -2,7 +2,7 @@
 /*
  * What the recorder's programs and their loader share: settings, the tasks that the iterator writes, and which system
  * calls are recorded, with what each of them does to an object and how that object is found. Meanings of roles and
- * objects: traces/kernel_event.h. The table itself is for the loader only, since numbers differ between architectures.
+ * objects: traces/kernel_event.h. The table itself is the loader's, since numbers differ between architectures.
  */
 #ifndef REPRISE_BPF_SYSCALLS_H
 #define REPRISE_BPF_SYSCALLS_H
@@ -88,46 +88,5 @@ struct recorder_task {
   wire_u64 exec_total_ns;
   char comm[16];
 };
-
-#ifndef __bpf__
-
-/* ROW(name, how its object is found, what it does to it). */
-#define RECORDER_CALLS_EVERYWHERE(ROW)                                                                                 \
-  ROW(read, FILE, TAKE)                                                                                                \
-  ROW(readv, FILE, TAKE) ROW(pread64, FILE, TAKE) ROW(preadv, FILE, TAKE) ROW(preadv2, FILE, TAKE)                     \
-      ROW(write, FILE, GIVE) ROW(writev, FILE, GIVE) ROW(pwrite64, FILE, GIVE) ROW(pwritev, FILE, GIVE)                \
-          ROW(pwritev2, FILE, GIVE) ROW(sendfile, FILE, GIVE) ROW(splice, FILE, TAKE) ROW(recvfrom, FILE, TAKE)        \
-              ROW(recvmsg, FILE, TAKE) ROW(recvmmsg, FILE, TAKE) ROW(accept, FILE, TAKE) ROW(accept4, FILE, TAKE)      \
-                  ROW(sendto, FILE, GIVE) ROW(sendmsg, FILE, GIVE) ROW(sendmmsg, FILE, GIVE) ROW(connect, FILE, OTHER) \
-                      ROW(shutdown, FILE, OTHER) ROW(io_uring_enter, FILE, OTHER) ROW(ppoll, POLL, READY)              \
-                          ROW(pselect6, NO_OBJECT, READY) ROW(epoll_pwait, FILE, READY) ROW(epoll_pwait2, FILE, READY) \
-                              ROW(epoll_ctl, WATCH, MEMBER) ROW(io_getevents, NO_OBJECT, TAKE)                         \
-                                  ROW(futex, FUTEX, OTHER) ROW(flock, LOCK, TAKE) ROW(fcntl, FCNTL, TAKE)              \
-                                      ROW(wait4, CHILD, TAKE) ROW(waitid, WAITID, TAKE) ROW(kill, KILL, GIVE)          \
-                                          ROW(tkill, KILL, GIVE) ROW(tgkill, KILL, GIVE)                               \
-                                              ROW(rt_sigqueueinfo, KILL, GIVE) ROW(rt_sigtimedwait, SIGNAL, TAKE)      \
-                                                  ROW(rt_sigsuspend, SIGNAL, TAKE) ROW(msgsnd, IPC, GIVE)              \
-                                                      ROW(msgrcv, IPC, TAKE) ROW(semop, IPC, OTHER)                    \
-                                                          ROW(semtimedop, IPC, OTHER) ROW(mq_timedsend, FILE, GIVE)    \
-                                                              ROW(mq_timedreceive, FILE, TAKE)                         \
-                                                                  ROW(nanosleep, NO_OBJECT, SLEEP)                     \
-                                                                      ROW(clock_nanosleep, NO_OBJECT, SLEEP)           \
-                                                                          ROW(restart_syscall, NO_OBJECT, OTHER)       \
-                                                                              ROW(sched_yield, NO_OBJECT, YIELD)       \
-                                                                                  ROW(clone, NO_OBJECT, FORK)          \
-                                                                                      ROW(clone3, NO_OBJECT, FORK)
-
-/* Only on architectures as old as this one. */
-#ifdef __x86_64__
-#define RECORDER_CALLS(ROW)                                                                                      \
-  RECORDER_CALLS_EVERYWHERE(ROW)                                                                                 \
-  ROW(poll, POLL, READY)                                                                                         \
-  ROW(select, NO_OBJECT, READY) ROW(epoll_wait, FILE, READY) ROW(pause, SIGNAL, TAKE) ROW(fork, NO_OBJECT, FORK) \
-      ROW(vfork, NO_OBJECT, FORK)
-#else
-#define RECORDER_CALLS(ROW) RECORDER_CALLS_EVERYWHERE(ROW)
-#endif
-
-#endif
 
 #endif

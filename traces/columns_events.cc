@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "traces/columns_events.h"
 
+#include <memory>
+
 #include "scheduler/core/check.h"
 
 namespace reprise::trace {
@@ -129,7 +131,7 @@ EventsEncoder::EventsEncoder() : context_(std::make_unique<EventContext>()) {}
 
 const EventsMessage& EventsEncoder::encode(std::span<const KernelEvent> events) {
   REPRISE_CHECK(!events.empty() && events.size() <= kMaxEventsPerFrame);
-  *context_ = EventContext{};
+  std::construct_at(context_.get());  // in place: it is large
   columns_.clear();
   message_ = EventsMessage{};
   message_.first_ns = context_->time_ns = events[0].time_ns;
@@ -144,7 +146,7 @@ EventsDecoder::EventsDecoder() : context_(std::make_unique<EventContext>()) {}
 bool EventsDecoder::decode(const EventsMessage& message, std::vector<KernelEvent>& out) {
   out.clear();
   if (message.events == 0 || message.events > kMaxEventsPerFrame) return false;
-  *context_ = EventContext{};
+  std::construct_at(context_.get());
   context_->time_ns = message.first_ns;
   columns_.open(message.columns);
   out.resize(message.events);

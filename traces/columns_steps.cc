@@ -2,6 +2,7 @@
 #include "traces/columns_steps.h"
 
 #include <algorithm>
+#include <memory>
 
 #include "scheduler/core/check.h"
 
@@ -239,7 +240,7 @@ const StepsMessage& StepsEncoder::message() {
 
 void StepsEncoder::clear() {
   message_ = StepsMessage{};
-  *context_ = StepContext{};
+  std::construct_at(context_.get());  // in place: it is large
   columns_.clear();
 }
 
@@ -254,7 +255,7 @@ bool StepsDecoder::open(const StepsMessage& message) {
   }
   counts_ = message;
   left_ = message.steps;
-  *context_ = StepContext{};
+  std::construct_at(context_.get());
   context_->number = message.first_number - 1;
   context_->now_ns = context_->event_ns = message.first_ns;
   columns_.open(message.columns);

@@ -14,21 +14,21 @@ namespace reprise::trace {
 
 enum class KernelEventType : u8 {
   kNone = 0,
-  kWaking = 1,   // tracepoint sched_waking. tid: who is woken; a: tid of the task that caused it, 0: none did (see
-                 //   WakeContext); flags: WakeContext | kWakeRunnable. A target in state TASK_RUNNING gives no event
-  kSwitch = 2,   // sched_switch. tid: next; a: previous tid; b: prev_state | prev class << 32 | next class << 40
-                 //   (TaskClass); c: previous task's CPU time; flags: kSwitchPreempted. Tid 0 is the idle task.
-                 //   Involuntary: kSwitchPreempted, or prev_state 0 (slice end, yield)
-  kBypass = 3,   // ops.enqueue decided by the dispatcher itself. tid; a: generation; flags: BypassReason
-  kAnswer = 4,   // a decision was carried out. tid; a: generation; flags: AnswerResult; b: queue; c: decision's vtime
-  kDequeue = 5,  // ops.dequeue. tid; a: generation; b: the kernel's dequeue flags
-  kFork = 6,     // sched_process_fork. tid: child; a: parent's tid; b: child's start time; c: child's tgid;
-                 //   flags: TaskMark. A kName of the child follows
-  kExec = 7,     // sched_process_exec. tid; a: tid before; b, c: comm
-  kExit = 8,     // sched_process_exit. tid; b: CPU time. The task still runs for a while, to a last kSwitch
-  kTask = 9,     // a task that exists at attach. tid; a: tgid; b: start time; c: weight; flags: TaskMark. Its kName,
-                 //   and kAffinity where it may not use all CPUs, follow
-  kName = 10,    // task_rename, and after kFork and kTask. tid; b, c: comm, 16 bytes
+  kWaking = 1,     // tracepoint sched_waking. tid: who is woken; a: tid of the task that caused it, 0: none did (see
+                   //   WakeContext); flags: WakeContext | kWakeRunnable. A target in state TASK_RUNNING gives no event
+  kSwitch = 2,     // sched_switch. tid: next; a: previous tid; b: prev_state | prev class << 32 | next class << 40
+                   //   (TaskClass); c: previous task's CPU time; flags: kSwitchPreempted. Tid 0 is the idle task.
+                   //   Involuntary: kSwitchPreempted, or prev_state 0 (slice end, yield)
+  kBypass = 3,     // ops.enqueue decided by the dispatcher itself. tid; a: generation; flags: BypassReason
+  kAnswer = 4,     // a decision was carried out. tid; a: generation; flags: AnswerResult; b: queue; c: decision's vtime
+  kDequeue = 5,    // ops.dequeue. tid; a: generation; b: the kernel's dequeue flags
+  kFork = 6,       // sched_process_fork. tid: child; a: parent's tid; b: child's start time; c: child's tgid;
+                   //   flags: TaskMark. A kName of the child follows
+  kExec = 7,       // sched_process_exec. tid; a: tid before; b, c: comm
+  kExit = 8,       // sched_process_exit. tid; b: CPU time. The task still runs for a while, to a last kSwitch
+  kTask = 9,       // a task that exists at attach. tid; a: tgid; b: start time; c: weight; flags: TaskMark. Its kName,
+                   //   and kAffinity where it may not use all CPUs, follow
+  kName = 10,      // task_rename, and after kFork and kTask. tid; b, c: comm, 16 bytes
   kAffinity = 11,  // ops.set_cpumask. tid; a: number of the mask's word; b: the word; c: CPUs allowed in all
   kWeight = 12,    // ops.set_weight. tid; a: weight
   kCpu = 13,       // CPU on or off line. a: cpu; flags: 1 on
@@ -91,7 +91,7 @@ enum SyscallRole : u8 {
   kCallReady = 3,  // poll, select, epoll_wait: waits until the object could be taken from, takes nothing
   kCallSleep = 4,  // nanosleep: the kTimer between enter and the next kSwitch has the expiry
   kCallYield = 5,
-  kCallFork = 6,   // the child's own return is not recorded
+  kCallFork = 6,  // the child's own return is not recorded
 };
 
 /// The top byte of an object. The rest is an identity that holds as long as the object lives and that all calls on it

@@ -23,17 +23,14 @@ Expected<void> Command::start(const std::vector<std::string>& arguments, bool ow
   sigset_t none;
   sigemptyset(&none);
   posix_spawnattr_setsigmask(&attributes, &none);
-  short flags = POSIX_SPAWN_SETSIGMASK;
-  if (own_class) {
-    sched_param parameter{};
-    posix_spawnattr_setschedpolicy(&attributes, kSchedExtPolicy);
-    posix_spawnattr_setschedparam(&attributes, &parameter);
-    flags = static_cast<short>(flags | POSIX_SPAWN_SETSCHEDULER);
-  }
-  posix_spawnattr_setflags(&attributes, flags);
+  posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK);
+  // The C library refuses a policy that it does not know, so the child inherits ours.
+  sched_param parameter{};
+  if (own_class) sched_setscheduler(0, kSchedExtPolicy, &parameter);
   pid_t child = 0;
   const int error = posix_spawnp(&child, argv[0], nullptr, &attributes, argv.data(), environ);
   posix_spawnattr_destroy(&attributes);
+  if (own_class) sched_setscheduler(0, SCHED_OTHER, &parameter);
   if (error != 0)
     return fail(ExitCode::kUsage, "cannot run '" + arguments[0] + "': " + std::strerror(error), {},
                 "what follows -- is a command with its arguments; try it by itself first");

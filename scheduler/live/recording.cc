@@ -16,6 +16,7 @@
 #include <cstdarg>
 #include <cstdio>
 #include <cstring>
+#include <initializer_list>
 #include <string_view>
 
 #include "bpf/syscalls.h"
@@ -101,15 +102,23 @@ i64 per_cpu_offset(const btf* kernel, const char* name) {
   return -1;
 }
 
-// Of a structure's member, in bytes; -1: there is none.
-i64 member_offset(const btf* kernel, const char* structure, const char* member) {
-  const int id = btf__find_by_name_kind(kernel, structure, BTF_KIND_STRUCT);
-  if (id < 0) return -1;
-  const btf_type* type = btf__type_by_id(kernel, static_cast<u32>(id));
-  for (u32 i = 0; i < btf_vlen(type); ++i)
-    if (std::string_view(btf__name_by_offset(kernel, btf_members(type)[i].name_off)) == member)
-      return btf_member_bit_offset(type, i) / 8;
+// Of a structure's member, in bytes, also inside of nameless members; -1: there is none.
+i64 member_offset(const btf* kernel, const btf_type* structure, std::string_view member) {
+  for (u32 i = 0; i < btf_vlen(structure); ++i) {
+    const btf_member& each = btf_members(structure)[i];
+    const i64 offset = btf_member_bit_offset(structure, i) / 8;
+    const std::string_view name = btf__name_by_offset(kernel, each.name_off);
+    if (name == member) return offset;
+    const btf_type* type = btf__type_by_id(kernel, each.type);
+    if (!name.empty() || !btf_is_composite(type)) continue;
+    if (const i64 inner = member_offset(kernel, type, member); inner >= 0) return offset + inner;
+  }
   return -1;
+}
+
+i64 member_offset(const btf* kernel, const char* structure, std::string_view member) {
+  const int id = btf__find_by_name_kind(kernel, structure, BTF_KIND_STRUCT);
+  return id < 0 ? -1 : member_offset(kernel, btf__type_by_id(kernel, static_cast<u32>(id)), member);
 }
 
 // How preempt_count is found and read. Its layout cannot be seen in BTF, but the series of patches that changed it.
@@ -133,10 +142,46 @@ void set_context(const btf* kernel, recorder_config& config) {
   config.nmi_mask = type > 0 && btf__resolve_size(kernel, static_cast<u32>(type)) == 4 ? 0x10000000 : 0xf0000000;
 }
 
-void fill_calls(recorder_config& config) {
-#define ROW(name, how, role) config.calls[SYS_##name] = {CALL_##how, CALL_##role};
-  RECORDER_CALLS(ROW)
-#undef ROW
+void set_calls(recorder_config& config, call_object object, call_role role, std::initializer_list<int> numbers) {
+  for (const int number : numbers)
+    config.calls[number] = {.object = static_cast<wire_u8>(object), .role = static_cast<wire_u8>(role)};
+}
+
+// The calls by which tasks wait, wake and come to be.
+void set_calls(recorder_config& config) {
+  set_calls(config, CALL_FILE, CALL_TAKE,
+            {SYS_read, SYS_readv, SYS_pread64, SYS_preadv, SYS_preadv2, SYS_splice, SYS_recvfrom, SYS_recvmsg,
+             SYS_recvmmsg, SYS_accept, SYS_accept4, SYS_mq_timedreceive});
+  set_calls(config, CALL_FILE, CALL_GIVE,
+            {SYS_write, SYS_writev, SYS_pwrite64, SYS_pwritev, SYS_pwritev2, SYS_sendfile, SYS_sendto, SYS_sendmsg,
+             SYS_sendmmsg, SYS_mq_timedsend});
+  set_calls(config, CALL_FILE, CALL_OTHER, {SYS_connect, SYS_shutdown, SYS_io_uring_enter});
+  set_calls(config, CALL_FILE, CALL_READY, {SYS_epoll_pwait, SYS_epoll_pwait2});
+  set_calls(config, CALL_WATCH, CALL_MEMBER, {SYS_epoll_ctl});
+  set_calls(config, CALL_POLL, CALL_READY, {SYS_ppoll});
+  set_calls(config, CALL_NO_OBJECT, CALL_READY, {SYS_pselect6});
+  set_calls(config, CALL_FUTEX, CALL_OTHER, {SYS_futex});  // the operation has the role
+  set_calls(config, CALL_LOCK, CALL_TAKE, {SYS_flock});
+  set_calls(config, CALL_FCNTL, CALL_TAKE, {SYS_fcntl});
+  set_calls(config, CALL_CHILD, CALL_TAKE, {SYS_wait4});
+  set_calls(config, CALL_WAITID, CALL_TAKE, {SYS_waitid});
+  set_calls(config, CALL_KILL, CALL_GIVE, {SYS_kill, SYS_tkill, SYS_tgkill, SYS_rt_sigqueueinfo});
+  set_calls(config, CALL_SIGNAL, CALL_TAKE, {SYS_rt_sigtimedwait, SYS_rt_sigsuspend});
+  set_calls(config, CALL_IPC, CALL_TAKE, {SYS_msgrcv});
+  set_calls(config, CALL_IPC, CALL_GIVE, {SYS_msgsnd});
+  set_calls(config, CALL_IPC, CALL_OTHER, {SYS_semop, SYS_semtimedop});
+  set_calls(config, CALL_NO_OBJECT, CALL_TAKE, {SYS_io_getevents});
+  set_calls(config, CALL_NO_OBJECT, CALL_SLEEP, {SYS_nanosleep, SYS_clock_nanosleep});
+  set_calls(config, CALL_NO_OBJECT, CALL_YIELD, {SYS_sched_yield});
+  set_calls(config, CALL_NO_OBJECT, CALL_FORK, {SYS_clone, SYS_clone3});
+  set_calls(config, CALL_NO_OBJECT, CALL_OTHER, {SYS_restart_syscall});
+#ifdef SYS_poll  // only on architectures as old as x86
+  set_calls(config, CALL_FILE, CALL_READY, {SYS_epoll_wait});
+  set_calls(config, CALL_POLL, CALL_READY, {SYS_poll});
+  set_calls(config, CALL_NO_OBJECT, CALL_READY, {SYS_select});
+  set_calls(config, CALL_SIGNAL, CALL_TAKE, {SYS_pause});
+  set_calls(config, CALL_NO_OBJECT, CALL_FORK, {SYS_fork, SYS_vfork});
+#endif
 }
 
 }  // namespace
@@ -182,7 +227,7 @@ Expected<void> Recording::State::configure(const RecordingSettings& settings) {
   config.own_tgid = settings.own_tgid;
   config.cpus = cpus;
   set_context(kernel.get(), config);
-  fill_calls(config);
+  set_calls(config);
   if (getrandom(&config.salt, sizeof(config.salt), 0) != sizeof(config.salt)) config.salt = 1;
   bpf_program* program = nullptr;
   bpf_object__for_each_program(program, skeleton->obj) {

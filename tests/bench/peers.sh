@@ -8,7 +8,7 @@
 
 set -euo pipefail
 
-REPRISE_TOOL=tests/bench/peers.sh
+export REPRISE_TOOL=tests/bench/peers.sh
 setup=$(cd "$(dirname "${BASH_SOURCE[0]}")/../../tools/setup" && pwd)
 # shellcheck source=tools/setup/common.sh
 source "$setup/common.sh"

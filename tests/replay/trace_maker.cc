@@ -107,7 +107,9 @@ std::vector<KernelEvent> Recording::events_of(std::size_t i) const {
     KernelEvent& gets = add(step.input.now_ns + 2500, cpu, KernelEventType::kSwitch, task.tid);
     gets.a = 0, gets.b = u64{trace::kClassExt} << 40 | u64{trace::kClassIdle} << 32;
   }
-  std::ranges::stable_sort(events, {}, &KernelEvent::time_ns);
+  std::ranges::sort(events, [](const KernelEvent& a, const KernelEvent& b) {
+    return a.time_ns != b.time_ns ? a.time_ns < b.time_ns : a.seq < b.seq;
+  });
   return events;
 }
 

@@ -3,6 +3,8 @@
 // decided is written down, with kernel events as a kernel would have told them. Everything follows from the seed.
 #pragma once
 
+#include <cstring>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -80,6 +82,10 @@ void write_session(trace::Writer&, const Recording&, const Shape& = {});
 [[nodiscard]] trace::Bytes make_trace(const Workload& = {}, const Shape& = {});
 
 [[nodiscard]] trace::PolicyFinder finder();
+
+[[nodiscard]] inline bool same_bytes(std::span<const Event> a, std::span<const Event> b) {
+  return a.size() == b.size() && (a.empty() || std::memcmp(a.data(), b.data(), a.size_bytes()) == 0);
+}
 
 /// All of a reader's items as text, a line each, and its problems: two traces are equal if these are.
 [[nodiscard]] std::string contents(trace::Reader&);

@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "scheduler/core/prng.h"
+#include "tests/replay/trace_maker.h"
 #include "tests/support/events.h"
 #include "traces/columns_events.h"
 #include "traces/columns_steps.h"
@@ -147,8 +148,7 @@ void expect_same(const StepRecord& a, const StepRecord& b) {
   EXPECT_TRUE(std::ranges::equal(a.input.idle, b.input.idle));
   EXPECT_TRUE(std::ranges::equal(a.decisions, b.decisions));
   EXPECT_TRUE(std::ranges::equal(a.preempts, b.preempts));
-  ASSERT_EQ(a.input.events.size(), b.input.events.size());
-  EXPECT_EQ(std::memcmp(a.input.events.data(), b.input.events.data(), a.input.events.size_bytes()), 0);
+  EXPECT_TRUE(test::same_bytes(a.input.events, b.input.events));
 }
 
 TEST(TraceStepColumnsTest, ArbitraryStepsComeBackBitForBit) {

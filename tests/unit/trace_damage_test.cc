@@ -33,10 +33,10 @@ Outcome read(const Bytes& bytes) {
   return outcome;
 }
 
-/// A few frames of each kind in about 2 KiB.
+/// A frame of each kind and some more of those that matter most, in about 2 KiB.
 Bytes small_trace() {
-  const Recording recording({.machine = {.cpus = 2, .max_tasks = 4, .seed = 5}, .tasks = 2, .duration_ns = kNsPerMs / 2});
-  return make_trace(recording, {.hash_every = 4, .snapshot_every = 12, .writer = {.frame_items = 12}});
+  const Recording recording({.machine = {.cpus = 2, .max_tasks = 4, .seed = 5}, .tasks = 2, .duration_ns = kNsPerMs / 4});
+  return make_trace(recording, {.hash_every = 4, .snapshot_every = 4, .writer = {.frame_items = 6}});
 }
 
 struct Frame {

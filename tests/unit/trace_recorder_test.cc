@@ -134,8 +134,7 @@ TEST_F(RecorderTest, WhatIsPushedStandsInTheFile) {
     const StepRecord was = run.record(steps++);
     EXPECT_EQ(reader.step().end_ns, was.end_ns);
     EXPECT_TRUE(std::ranges::equal(reader.step().decisions, was.decisions));
-    ASSERT_EQ(reader.step().input.events.size(), was.input.events.size());
-    EXPECT_EQ(std::memcmp(reader.step().input.events.data(), was.input.events.data(), was.input.events.size_bytes()), 0);
+    EXPECT_TRUE(test::same_bytes(reader.step().input.events, was.input.events));
   }
   EXPECT_EQ(steps, run.steps().size());
   EXPECT_EQ(reader.session_end().exit_code, 64);

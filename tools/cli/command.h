@@ -20,7 +20,8 @@ class Command {
   virtual ~Command() = default;
   /// Adds options and positionals (their variables are members), the description and, as footer, the examples.
   virtual void declare(CLI::App&) = 0;
-  /// Error: printed by the caller, as text and with --json as a document, unless `reported` by then.
+  /// Error: for the caller to print, as text and with --json as a document. A command that has a result beside its
+  /// error prints both itself and returns the exit code.
   virtual Expected<ExitCode> run(Console&) = 0;
   /// What follows `--` is a command of the user's, for `set_trailing`.
   [[nodiscard]] virtual bool takes_trailing() const { return false; }

@@ -25,8 +25,8 @@ constexpr char kFooter[] =
     "  sudo reprise live --policy fifo:slice_us=2000 --duration 10 --stats 1\n"
     "  sudo reprise live --policy vruntime --record-last 30 crash.rtrace       (until ^C; keeps the last 30 s)\n\n"
     "exit status\n"
-    "  0 done   1 COMMAND failed, or the policy broke its contract   69 no sched_ext here   70 the kernel threw the\n"
-    "  scheduler out   74 the recording failed   77 not permitted";
+    "  0 done   1 COMMAND failed, the policy broke its contract, or somebody detached the scheduler (SysRq-S)\n"
+    "  69 no sched_ext here   70 the kernel threw the scheduler out   74 the recording failed   77 not permitted";
 
 #ifdef REPRISE_LIVE
 Expected<live::LiveResult> run_here(const live::LiveOptions& options,
@@ -198,6 +198,10 @@ std::optional<Error> Live::judge(const live::LiveResult& result) const {
                  fmt::format("{}: {}", result.exit.reason, result.exit.message),
                  result.recorded ? fmt::format("reprise replay {} shows what the policy decided", options_.record_path)
                                  : "run it again with --record-last 30 FILE to see what led to it"};
+  if (result.ended_by == "kernel")
+    return Error{ExitCode::kExpectationFailed,
+                 fmt::format("detached before the end: {}", exit_kind_text(result.exit.kind)), result.exit.message,
+                 "somebody took the scheduler away; what was recorded until then is whole"};
   if (result.recording.failed)
     return result.recording.error.value_or(
         Error{ExitCode::kIo, "the recording failed", options_.record_path, "see whether the disk is full"});

@@ -152,10 +152,13 @@ void show_summary(Console& console, const live::LiveOptions& options, const live
                   percent_text(stats.scheduler_cpu_ns, stats.time_ns),
                   grouped(stats.page_faults_minor + stats.page_faults_major));
   if (stats.restarts != 0) console.message("  restarts    {}", stats.restarts);
+  if (share.of == 0)
+    console.warning(options.dispatcher.partial ? "no task of class SCHED_EXT was there for the policy to decide on"
+                                               : "no task was there for the policy to decide on");
   if (c.events_lost != 0) console.warning(fmt::format("{} lost on the way up", counted(c.events_lost, "event")));
   if (result.recorded) {
     console.message("  trace       {}", recording_text(options, result));
-    console.message("  next        reprise replay {}", options.record_path);
+    if (result.recording.totals.steps != 0) console.message("  next        reprise replay {}", options.record_path);
   }
   console.message("state hash {:016x}", result.final_hash);
 }

@@ -5,18 +5,22 @@
 trigger=/sys/kernel/tracing/events/raw_syscalls/sys_enter
 count='hist:keys=common_pid,id.syscall:size=4096'
 
-# Before it attaches, as the control: loading a BPF program takes bpf().
-echo "$count" >$trigger/trigger
-start_live --policy vruntime -- sh -c 'sleep 4; hackbench -g 2 -l 100'
-sleep 1
-cat $trigger/hist >attach.hist
-echo "!$count" >$trigger/trigger
-sleep 4
-echo "$count" >$trigger/trigger
-sleep 2
-cat $trigger/hist >steady.hist
-echo "!$count" >$trigger/trigger
+# count_into FILE COMMAND...: what is called while the command runs.
+count_into() {
+    file=$1
+    shift
+    echo "$count" >$trigger/trigger
+    "$@"
+    cat $trigger/hist >"$file"
+    echo "!$count" >$trigger/trigger
+}
+
+# Attaching is the control: loading a BPF program takes bpf().
+count_into attach.hist start_live --policy vruntime -- sh -c 'while [ ! -e enough ]; do hackbench -g 1 -l 20; done'
 for task in /proc/"$live"/task/*; do
     echo "$(basename "$task") $(cat "$task/comm")"
 done >threads
+sleep 2
+count_into steady.hist sleep 2
+touch enough
 wait_live
