@@ -64,8 +64,8 @@ void describe_syscall(Io& io, u32 base, T& e, Flat& b, EventContext& c) {
 template <typename Io, typename T>
 void describe_other(Io& io, u32 base, T& e, Flat& b, EventContext& c) {
   // `b` is a time for some types; both halves are then expected to be near the event's own.
-  const bool time_in_b = e.type == KernelEventType::kFork || e.type == KernelEventType::kTask ||
-                         e.type == KernelEventType::kTimer;
+  const bool time_in_b =
+      e.type == KernelEventType::kFork || e.type == KernelEventType::kTask || e.type == KernelEventType::kTimer;
   u64 whole = u64{b.high} << 32 | b.low;
   if (time_in_b) {
     io.delta(base + kLow, whole, e.time_ns);
@@ -74,8 +74,8 @@ void describe_other(Io& io, u32 base, T& e, Flat& b, EventContext& c) {
     io.plain(base + kLow, b.low);
     io.plain(base + kHigh, b.high);
   }
-  const bool tid_in_a = e.type == KernelEventType::kFork || e.type == KernelEventType::kExec ||
-                        e.type == KernelEventType::kTask;
+  const bool tid_in_a =
+      e.type == KernelEventType::kFork || e.type == KernelEventType::kExec || e.type == KernelEventType::kTask;
   if (e.type == KernelEventType::kIrq) {
     io.changed(base + kA, e.a, c.of_cpu(e.cpu).irq);
     c.of_cpu(e.cpu).irq = e.a;
@@ -112,11 +112,19 @@ void describe(Io& io, T& e, EventContext& c) {
   c.task = e.tid;
   Flat b{static_cast<u32>(e.b), static_cast<u32>(e.b >> 32)};
   switch (e.type) {
-    case KernelEventType::kSwitch: describe_switch(io, base, e, b, c); break;
-    case KernelEventType::kAnswer: describe_answer(io, base, e, b, c); break;
+    case KernelEventType::kSwitch:
+      describe_switch(io, base, e, b, c);
+      break;
+    case KernelEventType::kAnswer:
+      describe_answer(io, base, e, b, c);
+      break;
     case KernelEventType::kSyscallEnter:
-    case KernelEventType::kSyscallExit: describe_syscall(io, base, e, b, c); break;
-    default: describe_other(io, base, e, b, c); break;
+    case KernelEventType::kSyscallExit:
+      describe_syscall(io, base, e, b, c);
+      break;
+    default:
+      describe_other(io, base, e, b, c);
+      break;
   }
   if constexpr (!Io::kEncodes) {
     if (flags > 0xff) io.reject();

@@ -93,9 +93,12 @@ template <typename Io, typename T>
 void describe_payload(Io& io, T& e, StepContext& c) {
   StepContext::OfTask& task = c.of_task(e.task);
   switch (e.type) {
-    case EventType::kEnqueue: return describe_enqueue(io, e, c);
-    case EventType::kTaskNew: return describe_task_new(io, e, c);
-    case EventType::kAffinity: return describe_affinity(io, e);
+    case EventType::kEnqueue:
+      return describe_enqueue(io, e, c);
+    case EventType::kTaskNew:
+      return describe_task_new(io, e, c);
+    case EventType::kAffinity:
+      return describe_affinity(io, e);
     case EventType::kStopping:
       io.delta(kColStopExec, e.stopping.exec_total_ns, task.exec_total_ns);
       io.plain(kColStopRunnable, e.stopping.runnable);
@@ -105,7 +108,8 @@ void describe_payload(Io& io, T& e, StepContext& c) {
       io.delta(kColWeight, e.weight.weight, task.weight);
       task.weight = e.weight.weight;
       return;
-    default: return;  // no payload
+    default:
+      return;  // no payload
   }
 }
 
@@ -113,18 +117,25 @@ void describe_payload(Io& io, T& e, StepContext& c) {
 bool payload_is_regular(const Event& e) {
   u64 raw[6];
   std::memcpy(raw, e.raw, sizeof raw);
-  const auto zero_from = [&](std::size_t first) { return std::all_of(raw + first, raw + 6, [](u64 w) { return w == 0; }); };
+  const auto zero_from = [&](std::size_t first) {
+    return std::all_of(raw + first, raw + 6, [](u64 w) { return w == 0; });
+  };
   if (e.reserved != 0) return false;
   switch (e.type) {
     case EventType::kTaskNew:
     case EventType::kEnqueue:
-    case EventType::kAffinity: return zero_from(5);
-    case EventType::kStopping: return e.stopping.reserved == 0 && zero_from(2);
-    case EventType::kWeight: return e.weight.reserved == 0 && zero_from(1);
+    case EventType::kAffinity:
+      return zero_from(5);
+    case EventType::kStopping:
+      return e.stopping.reserved == 0 && zero_from(2);
+    case EventType::kWeight:
+      return e.weight.reserved == 0 && zero_from(1);
     case EventType::kDequeue:
     case EventType::kRunning:
-    case EventType::kTaskExit: return zero_from(0);
-    default: return false;
+    case EventType::kTaskExit:
+      return zero_from(0);
+    default:
+      return false;
   }
 }
 
@@ -268,11 +279,11 @@ bool StepsDecoder::next(StepRecord& step) {
   const u64 previous_number = c.number;
   StepHead head{};
   describe_head(columns_, head, c);
-  const bool within =
-      columns_.good() && head.number > previous_number && head.events <= std::min(kMaxEventsPerStep, counts_.events) &&
-      head.decisions <= std::min(kMaxDecisionsPerStep, counts_.decisions) &&
-      head.preempts <= std::min(kMaxPreemptsPerStep, counts_.preempts) &&
-      head.idle_words <= std::min(kCpuWords, counts_.idle_words) && (head.bits & ~kBitsKnown) == 0;
+  const bool within = columns_.good() && head.number > previous_number &&
+                      head.events <= std::min(kMaxEventsPerStep, counts_.events) &&
+                      head.decisions <= std::min(kMaxDecisionsPerStep, counts_.decisions) &&
+                      head.preempts <= std::min(kMaxPreemptsPerStep, counts_.preempts) &&
+                      head.idle_words <= std::min(kCpuWords, counts_.idle_words) && (head.bits & ~kBitsKnown) == 0;
   if (!within) {
     left_ = 0;
     return false;

@@ -10,7 +10,8 @@ namespace {
 
 class Cutter {
  public:
-  Cutter(Reader& reader, std::string out, const CutRange& range) : reader_(reader), out_(std::move(out)), range_(range) {}
+  Cutter(Reader& reader, std::string out, const CutRange& range)
+      : reader_(reader), out_(std::move(out)), range_(range) {}
 
   Expected<CutResult> run();
 
@@ -92,10 +93,14 @@ Expected<void> Cutter::take(Item item) {
   }
   if (!inside()) return {};
   switch (item) {
-    case Item::kStep: return take_step();
-    case Item::kEvents: return take_events();
-    case Item::kSnapshot: return take_snapshot();
-    case Item::kLoss: return started_ ? writer_->add_loss(reader_.loss()) : Expected<void>{};
+    case Item::kStep:
+      return take_step();
+    case Item::kEvents:
+      return take_events();
+    case Item::kSnapshot:
+      return take_snapshot();
+    case Item::kLoss:
+      return started_ ? writer_->add_loss(reader_.loss()) : Expected<void>{};
     case Item::kGap: {
       const GapRecord& gap = reader_.gap();
       // A gap inside the piece stays one; before its beginning there is nothing to begin with.
@@ -103,8 +108,11 @@ Expected<void> Cutter::take(Item item) {
       return fail(ExitCode::kBadInput, "steps are missing before the range, and no snapshot follows them",
                   reader_.name(), "choose a range that begins after a snapshot");
     }
-    case Item::kSessionEnd: over_ = true; return {};
-    default: return {};
+    case Item::kSessionEnd:
+      over_ = true;
+      return {};
+    default:
+      return {};
   }
 }
 
@@ -156,7 +164,8 @@ Expected<CutResult> Cutter::finish() {
   const bool before_the_range =
       last_ns_ < range_.from_ns || (range_.from_step > 0 && result_.last_step < range_.from_step);
   if ((result_.steps == 0 && result_.kernel_events == 0) || before_the_range) {
-    return fail(ExitCode::kBadInput, "holds nothing in this range", reader_.name(), "see its range with `reprise info`");
+    return fail(ExitCode::kBadInput, "holds nothing in this range", reader_.name(),
+                "see its range with `reprise info`");
   }
   SessionEnd end;
   end.end_ns = last_ns_;

@@ -10,13 +10,13 @@
 namespace reprise::trace {
 
 struct CutRange {
-  u64 from_step = 0, to_step = ~u64{0};        // of session `session`
-  u64 from_ns = 0, to_ns = ~u64{0};            // both ranges apply; leave one at its defaults
-  u32 session = 1;                             // from 1
+  u64 from_step = 0, to_step = ~u64{0};  // of session `session`
+  u64 from_ns = 0, to_ns = ~u64{0};      // both ranges apply; leave one at its defaults
+  u32 session = 1;                       // from 1
 };
 
 struct CutResult {
-  u64 first_step = 0;     // that the new trace holds
+  u64 first_step = 0;  // that the new trace holds
   u64 last_step = 0;
   u64 after_snapshot = 0;  // step of the snapshot it begins with; 0: begins with the session
   u64 steps = 0, events = 0, decisions = 0, kernel_events = 0;

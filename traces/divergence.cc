@@ -88,8 +88,8 @@ std::string sentence_for(const Divergence& d, const StepRecord& recorded, const 
                         missing ? "dispatched when recorded and is not now" : "not dispatched when recorded and is now",
                         recorded.decisions.size(), replayed.decision_count);
   } else if (d.field == "task") {
-    text += fmt::format("decision {} dispatched {} when recorded; now slot {} comes before it.", d.position, the_task(d),
-                        d.replayed ? d.replayed->task : kNoTask);
+    text += fmt::format("decision {} dispatched {} when recorded; now slot {} comes before it.", d.position,
+                        the_task(d), d.replayed ? d.replayed->task : kNoTask);
   } else if (d.field == "preempts") {
     text += fmt::format("the CPUs to preempt differ: {} when recorded, {} now.", list_of(recorded.preempts),
                         list_of(replayed.preempts()));

@@ -97,7 +97,7 @@ Expected<std::unique_ptr<WritableFile>> create_file(const std::string& path) {
 Expected<std::unique_ptr<ReadableFile>> open_file(const std::string& path) {
   const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (fd < 0) return io_error("cannot open", path);
-  struct stat status {};
+  struct stat status{};
   if (::fstat(fd, &status) != 0) {
     auto error = io_error("cannot open", path);
     ::close(fd);

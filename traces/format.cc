@@ -19,8 +19,8 @@ struct FlagName {
 };
 
 constexpr FlagName kEnqueueFlags[] = {
-    {kEnqueueWakeup, "wakeup"},      {kEnqueuePreempted, "preempted"},   {kEnqueueSliceEnd, "slice_end"},
-    {kEnqueueNew, "new"},            {kEnqueueLast, "last"},             {kEnqueueReenqueued, "reenqueued"},
+    {kEnqueueWakeup, "wakeup"}, {kEnqueuePreempted, "preempted"}, {kEnqueueSliceEnd, "slice_end"},
+    {kEnqueueNew, "new"},       {kEnqueueLast, "last"},           {kEnqueueReenqueued, "reenqueued"},
     {kEnqueueSync, "sync"},
 };
 constexpr FlagName kTaskFlags[] = {{kTaskKernelThread, "kernel_thread"}, {kTaskAtAttach, "at_attach"}};
@@ -45,8 +45,8 @@ void payload_text(Out out, const Event& e) {
   switch (e.type) {
     case EventType::kTaskNew:
       fmt::format_to(out, " comm={} tgid={} parent={} weight={} flags={} start={}", printable_comm(e.task_new.comm),
-                     e.task_new.tgid, e.task_new.parent_tid, e.task_new.weight, flags_text(e.task_new.flags, kTaskFlags),
-                     seconds(e.task_new.start_time_ns));
+                     e.task_new.tgid, e.task_new.parent_tid, e.task_new.weight,
+                     flags_text(e.task_new.flags, kTaskFlags), seconds(e.task_new.start_time_ns));
       return;
     case EventType::kEnqueue:
       fmt::format_to(out, " flags={} prev_cpu={} weight={} waker={} allowed={} exec={} started={} stopped={}",
@@ -61,9 +61,14 @@ void payload_text(Out out, const Event& e) {
       fmt::format_to(out, " allowed={} word{}={:x} {:x} {:x} {:x}", e.affinity.allowed_cpus, e.affinity.first_word,
                      e.affinity.words[0], e.affinity.words[1], e.affinity.words[2], e.affinity.words[3]);
       return;
-    case EventType::kWeight: fmt::format_to(out, " weight={}", e.weight.weight); return;
-    case EventType::kDequeue: fmt::format_to(out, " flags={:#x}", e.flags); return;
-    default: return;
+    case EventType::kWeight:
+      fmt::format_to(out, " weight={}", e.weight.weight);
+      return;
+    case EventType::kDequeue:
+      fmt::format_to(out, " flags={:#x}", e.flags);
+      return;
+    default:
+      return;
   }
 }
 
@@ -71,8 +76,7 @@ void payload_json(Out out, const Event& e) {
   switch (e.type) {
     case EventType::kTaskNew: {
       const std::string_view comm(e.task_new.comm, ::strnlen(e.task_new.comm, sizeof e.task_new.comm));
-      fmt::format_to(out,
-                     R"(,"comm":"{}","tgid":{},"parent_tid":{},"weight":{},"task_flags":{},"start_time_ns":{})",
+      fmt::format_to(out, R"(,"comm":"{}","tgid":{},"parent_tid":{},"weight":{},"task_flags":{},"start_time_ns":{})",
                      json_escape(comm), e.task_new.tgid, e.task_new.parent_tid, e.task_new.weight, e.task_new.flags,
                      e.task_new.start_time_ns);
       return;
@@ -92,8 +96,11 @@ void payload_json(Out out, const Event& e) {
                      e.affinity.first_word, e.affinity.words[0], e.affinity.words[1], e.affinity.words[2],
                      e.affinity.words[3]);
       return;
-    case EventType::kWeight: fmt::format_to(out, R"(,"weight":{})", e.weight.weight); return;
-    default: return;
+    case EventType::kWeight:
+      fmt::format_to(out, R"(,"weight":{})", e.weight.weight);
+      return;
+    default:
+      return;
   }
 }
 
@@ -121,29 +128,39 @@ std::string details_text(const KernelEvent& e) {
     case KernelEventType::kAnswer:
       return fmt::format("generation={} result={} queue={:#x} vtime={}", e.a,
                          e.flags < std::size(kResults) ? kResults[e.flags] : "?", e.b, e.c);
-    case KernelEventType::kDequeue: return fmt::format("generation={} flags={:#x}", e.a, e.b);
-    case KernelEventType::kFork: return fmt::format("parent={} start={} tgid={}", static_cast<i32>(e.a), seconds(e.b), e.c);
-    case KernelEventType::kExit: return fmt::format("exec={}", seconds(e.b));
-    case KernelEventType::kTask: return fmt::format("tgid={} start={} weight={}", static_cast<i32>(e.a), seconds(e.b), e.c);
-    case KernelEventType::kAffinity: return fmt::format("word={} mask={:x} allowed={}", e.a, e.b, e.c);
-    case KernelEventType::kWeight: return fmt::format("weight={}", e.a);
-    case KernelEventType::kCpu: return fmt::format("which={} {}", e.a, (e.flags & 1) != 0 ? "online" : "offline");
+    case KernelEventType::kDequeue:
+      return fmt::format("generation={} flags={:#x}", e.a, e.b);
+    case KernelEventType::kFork:
+      return fmt::format("parent={} start={} tgid={}", static_cast<i32>(e.a), seconds(e.b), e.c);
+    case KernelEventType::kExit:
+      return fmt::format("exec={}", seconds(e.b));
+    case KernelEventType::kTask:
+      return fmt::format("tgid={} start={} weight={}", static_cast<i32>(e.a), seconds(e.b), e.c);
+    case KernelEventType::kAffinity:
+      return fmt::format("word={} mask={:x} allowed={}", e.a, e.b, e.c);
+    case KernelEventType::kWeight:
+      return fmt::format("weight={}", e.a);
+    case KernelEventType::kCpu:
+      return fmt::format("which={} {}", e.a, (e.flags & 1) != 0 ? "online" : "offline");
     case KernelEventType::kIrq:
       return fmt::format("{}={} duration={} ns", e.flags == kIrqSoft ? "softirq" : "irq", e.a, e.b);
-    case KernelEventType::kTimer: return fmt::format("sleeper={} expiry={} mode={:#x}", static_cast<i32>(e.a), seconds(e.b), e.c);
-    case KernelEventType::kSyscallEnter: return fmt::format("number={} object={:#x} exec={}", e.a, e.b, seconds(e.c));
+    case KernelEventType::kTimer:
+      return fmt::format("sleeper={} expiry={} mode={:#x}", static_cast<i32>(e.a), seconds(e.b), e.c);
+    case KernelEventType::kSyscallEnter:
+      return fmt::format("number={} object={:#x} exec={}", e.a, e.b, seconds(e.c));
     case KernelEventType::kSyscallExit:
       return fmt::format("number={} result={} exec={}", e.a, static_cast<i64>(e.b), seconds(e.c));
     case KernelEventType::kMember:
       return fmt::format("op={} object={:#x} set={:#x} flags={}", e.a, e.b, e.c, e.flags);
-    default: return fmt::format("flags={} a={} b={} c={}", e.flags, e.a, e.b, e.c);
+    default:
+      return fmt::format("flags={} a={} b={} c={}", e.flags, e.a, e.b, e.c);
   }
 }
 
 }  // namespace
 
 std::string_view name_of(EventType type) {
-  static constexpr std::string_view kNames[] = {"none",    "task_new", "enqueue",   "dequeue", "running",
+  static constexpr std::string_view kNames[] = {"none",     "task_new",  "enqueue",  "dequeue", "running",
                                                 "stopping", "task_exit", "affinity", "weight"};
   const auto number = static_cast<std::size_t>(type);
   return number < std::size(kNames) ? kNames[number] : "unknown";
@@ -151,9 +168,8 @@ std::string_view name_of(EventType type) {
 
 std::string_view name_of(KernelEventType type) {
   static constexpr std::string_view kNames[] = {
-      "none", "waking", "switch", "bypass", "answer", "dequeue", "fork",  "exec",          "exit",
-      "task", "name",   "affinity", "weight", "cpu",   "irq",     "timer", "syscall_enter", "syscall_exit",
-      "member"};
+      "none", "waking",   "switch", "bypass", "answer", "dequeue", "fork",          "exec",         "exit",  "task",
+      "name", "affinity", "weight", "cpu",    "irq",    "timer",   "syscall_enter", "syscall_exit", "member"};
   static_assert(std::size(kNames) == kKernelEventTypeLast + 1);
   const auto number = static_cast<std::size_t>(type);
   return number < std::size(kNames) ? kNames[number] : "unknown";
@@ -161,19 +177,26 @@ std::string_view name_of(KernelEventType type) {
 
 std::string_view name_of(LossRing ring) {
   switch (ring) {
-    case LossRing::kSteps: return "steps";
-    case LossRing::kPolicyEvents: return "policy_events";
-    case LossRing::kKernelEvents: return "kernel_events";
+    case LossRing::kSteps:
+      return "steps";
+    case LossRing::kPolicyEvents:
+      return "policy_events";
+    case LossRing::kKernelEvents:
+      return "kernel_events";
   }
   return "unknown";
 }
 
 std::string_view name_of(SessionKind kind) {
   switch (kind) {
-    case SessionKind::kLive: return "live";
-    case SessionKind::kPassive: return "passive";
-    case SessionKind::kSimulated: return "simulated";
-    case SessionKind::kImported: return "imported";
+    case SessionKind::kLive:
+      return "live";
+    case SessionKind::kPassive:
+      return "passive";
+    case SessionKind::kSimulated:
+      return "simulated";
+    case SessionKind::kImported:
+      return "imported";
   }
   return "unknown";
 }
@@ -220,7 +243,8 @@ std::string format_decision(const Decision& d) {
 }
 
 std::string format_kernel_event(const KernelEvent& e) {
-  std::string text = fmt::format("{} cpu {:<3} {:<9} tid={} seq={} ", seconds(e.time_ns), e.cpu, name_of(e.type), e.tid, e.seq);
+  std::string text =
+      fmt::format("{} cpu {:<3} {:<9} tid={} seq={} ", seconds(e.time_ns), e.cpu, name_of(e.type), e.tid, e.seq);
   if (!has_comm(e)) return text + details_text(e);
   char comm[16];
   comm_of(e, comm);
@@ -228,24 +252,24 @@ std::string format_kernel_event(const KernelEvent& e) {
 }
 
 std::string format_step(const StepRecord& s) {
-  std::string text =
-      fmt::format("{} step {} events={} decisions={} room={}", seconds(s.input.now_ns), s.input.number,
-                  s.input.events.size(), s.decisions.size(), s.input.room);
+  std::string text = fmt::format("{} step {} events={} decisions={} room={}", seconds(s.input.now_ns), s.input.number,
+                                 s.input.events.size(), s.decisions.size(), s.input.room);
   for (const u64 word : s.input.idle) text += fmt::format(" idle={:x}", word);
   if (!s.preempts.empty()) text += fmt::format(" preempt={}", fmt::join(s.preempts, ","));
   if (s.wake_at_ns != 0) text += " wake_at=" + seconds(s.wake_at_ns);
   if (s.more) text += " more";
   if ((s.input.flags & kStepFallback) != 0) text += " fallback";
   if (s.input.lost_events != 0) text += fmt::format(" lost={}", s.input.lost_events);
-  if (s.end_ns > s.input.now_ns) text += fmt::format(" took={} us", static_cast<double>(s.end_ns - s.input.now_ns) / kNsPerUs);
+  if (s.end_ns > s.input.now_ns)
+    text += fmt::format(" took={} us", static_cast<double>(s.end_ns - s.input.now_ns) / kNsPerUs);
   if (s.state_hash != 0) text += fmt::format(" state={:016x}", s.state_hash);
   return text;
 }
 
 std::string json_event(const Event& e) {
-  std::string text = fmt::format(
-      R"({{"type":"{}","time_ns":{},"cpu":{},"seq":{},"task":{},"tid":{},"generation":{},"flags":{})", name_of(e.type),
-      e.time_ns, e.cpu, e.seq, e.task, e.tid, e.generation, e.flags);
+  std::string text =
+      fmt::format(R"({{"type":"{}","time_ns":{},"cpu":{},"seq":{},"task":{},"tid":{},"generation":{},"flags":{})",
+                  name_of(e.type), e.time_ns, e.cpu, e.seq, e.task, e.tid, e.generation, e.flags);
   payload_json(std::back_inserter(text), e);
   return text + "}";
 }

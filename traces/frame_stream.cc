@@ -18,15 +18,20 @@ constexpr std::size_t kMaxEntries = 262'144;  // remembered when there is no ind
 std::string describe(const FrameHeader& header) {
   const std::string times = fmt::format("{}..{}", seconds_text(header.first_ns), seconds_text(header.last_ns));
   switch (header.kind) {
-    case FrameKind::kSession: return fmt::format("frame {} (session {})", header.number, header.session);
+    case FrameKind::kSession:
+      return fmt::format("frame {} (session {})", header.number, header.session);
     case FrameKind::kSteps:
       return fmt::format("frame {} ({} steps from {} on, {})", header.number, header.items, header.first_step, times);
-    case FrameKind::kEvents: return fmt::format("frame {} ({} kernel events, {})", header.number, header.items, times);
+    case FrameKind::kEvents:
+      return fmt::format("frame {} ({} kernel events, {})", header.number, header.items, times);
     case FrameKind::kSnapshot:
       return fmt::format("frame {} (snapshot after step {})", header.number, header.first_step);
-    case FrameKind::kLosses: return fmt::format("frame {} (losses)", header.number);
-    case FrameKind::kEnd: return fmt::format("frame {} (end of session {})", header.number, header.session);
-    case FrameKind::kIndex: return fmt::format("frame {} (index)", header.number);
+    case FrameKind::kLosses:
+      return fmt::format("frame {} (losses)", header.number);
+    case FrameKind::kEnd:
+      return fmt::format("frame {} (end of session {})", header.number, header.session);
+    case FrameKind::kIndex:
+      return fmt::format("frame {} (index)", header.number);
   }
   return fmt::format("frame {}", header.number);
 }
@@ -66,7 +71,8 @@ Expected<std::unique_ptr<FrameStream>> FrameStream::open(std::unique_ptr<Readabl
                 "traces of other tools go through `reprise import` first");
   }
   if (have < kFileHeaderBytes) {
-    return fail(ExitCode::kBadInput, fmt::format("is cut within its header, at byte {}", size), name, "record it again");
+    return fail(ExitCode::kBadInput, fmt::format("is cut within its header, at byte {}", size), name,
+                "record it again");
   }
   const auto header = decode_file_header(bytes);
   if (!header) {
@@ -191,8 +197,9 @@ void FrameStream::at_end(const std::optional<Trailer>& trailer, ProblemList& pro
   }
   const u32 frames = last_number_ ? *last_number_ + 1 : 0;
   if (!seeked_ && trailer->frames != frames) {
-    problems.add(Severity::kDamage, at_,
-                 fmt::format("the trailer counts {} frames, the last one here is number {} of them", trailer->frames, frames));
+    problems.add(
+        Severity::kDamage, at_,
+        fmt::format("the trailer counts {} frames, the last one here is number {} of them", trailer->frames, frames));
   }
   const u64 rest = size() - at_ - kTrailerBytes;
   if (rest > 0) {
@@ -216,8 +223,8 @@ void FrameStream::at_bad(ProblemList& problems) {
   ended_ = true;
   const std::string last = last_number_ ? fmt::format("frame {}", *last_number_) : "the header";
   problems.add(Severity::kDamage, bad,
-               fmt::format("cut after {} at byte {}, last time {}: the {} bytes that follow are no whole frame", last, bad,
-                           seconds_text(last_ns_), size() - bad));
+               fmt::format("cut after {} at byte {}, last time {}: the {} bytes that follow are no whole frame", last,
+                           bad, seconds_text(last_ns_), size() - bad));
 }
 
 /// The next place from `from` on where a good header or trailer stands; size() when there is none.
@@ -232,8 +239,8 @@ u64 FrameStream::find_good(u64 from) {
       if (at == nullptr) break;
       const ByteView rest{at, end};
       // Near the chunk's end only the first byte can be compared; look_at decides.
-      const bool maybe = rest.size() < kTrailerMagic.size() || starts_with(rest, kFrameMagic) ||
-                         starts_with(rest, kTrailerMagic);
+      const bool maybe =
+          rest.size() < kTrailerMagic.size() || starts_with(rest, kFrameMagic) || starts_with(rest, kTrailerMagic);
       FrameHeader header;
       Trailer trailer;
       const u64 offset = from + static_cast<u64>(at - chunk.data());

@@ -41,7 +41,7 @@ class FrameStream {
  public:
   /// Errors (kBadInput): empty, not a trace, newer than this program.
   static Expected<std::unique_ptr<FrameStream>> open(std::unique_ptr<ReadableFile>, const std::string& name,
-                                                      ProblemList&);
+                                                     ProblemList&);
 
   /// The next good frame of which `wanted` says that it is to be unpacked; others are stepped over unread, but for
   /// their headers. nullopt: the end; problems are complete.

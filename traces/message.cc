@@ -130,8 +130,8 @@ bool parse(const std::vector<std::uint64_t>& words, std::string& why, Take take)
     // Each word may be visited a few times, no more: two pointers to one list must not multiply it.
     limits.traversalLimitInWords = 4 * words.size() + 1024;
     limits.nestingLimit = 8;
-    capnp::FlatArrayMessageReader reader(
-        kj::arrayPtr(reinterpret_cast<const capnp::word*>(words.data()), words.size()), limits);
+    capnp::FlatArrayMessageReader reader(kj::arrayPtr(reinterpret_cast<const capnp::word*>(words.data()), words.size()),
+                                         limits);
     good = take(reader.getRoot<Root>());
     if (!good) why = "holds more than the format allows";
   });
@@ -281,10 +281,9 @@ bool get_machine(const schema::Session::Reader& session, SessionInfo& info) {
 std::size_t expected_bytes(const SessionInfo& info) {
   // Thirteen texts and each element of a list, with room for pointers and padding.
   std::size_t total = 1024 + 13 * 16 + info.tasks.size() * 64 + info.topology.size() * 16;
-  for (const std::string* text :
-       {&info.policy, &info.options, &info.version, &info.compiler, &info.build_type, &info.engine_hash,
-        &info.policies_hash, &info.dispatcher_hash, &info.kernel_release, &info.kernel_version, &info.preemption,
-        &info.machine, &info.cpu_model}) {
+  for (const std::string* text : {&info.policy, &info.options, &info.version, &info.compiler, &info.build_type,
+                                  &info.engine_hash, &info.policies_hash, &info.dispatcher_hash, &info.kernel_release,
+                                  &info.kernel_version, &info.preemption, &info.machine, &info.cpu_model}) {
     total += text->size();
   }
   for (const std::string& feature : info.sched_ext_features) total += feature.size() + 24;
@@ -458,9 +457,9 @@ bool decode(const std::vector<std::uint64_t>& words, SessionEnd& end, std::strin
   return parse<schema::End>(words, why, [&](schema::End::Reader from) {
     end.end_ns = from.getEndNs();
     end.exit_code = from.getExitCode();
-    end.totals = SessionTotals{from.getSteps(),        from.getLastStep(),  from.getEvents(),
-                               from.getDecisions(),    from.getKernelEvents(), from.getSnapshots(),
-                               from.getStepsLost(), from.getSnapshotsLost()};
+    end.totals =
+        SessionTotals{from.getSteps(),        from.getLastStep(),  from.getEvents(),    from.getDecisions(),
+                      from.getKernelEvents(), from.getSnapshots(), from.getStepsLost(), from.getSnapshotsLost()};
     return get_text(from.getReason(), end.reason);
   });
 }

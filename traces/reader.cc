@@ -43,8 +43,8 @@ struct Reader::Impl {
 
   // Where we are.
   u32 session_number = 0;
-  u32 foreign_session = 0;  // last one whose frames were left out
-  u32 session_frame = 0;    // number of the session's frame
+  u32 foreign_session = 0;     // last one whose frames were left out
+  u32 session_frame = 0;       // number of the session's frame
   bool whole_session = false;  // from its first step, all kinds
   bool session_open = false;
   bool want_snapshot = false;  // after a seek
@@ -116,11 +116,16 @@ bool Reader::Impl::wanted(const FrameHeader& header) {
   }
   const u32 kinds = options.kinds;
   switch (header.kind) {
-    case FrameKind::kSteps: return (kinds & kReadSteps) != 0;
-    case FrameKind::kEvents: return (kinds & kReadEvents) != 0;
-    case FrameKind::kSnapshot: return (kinds & kReadSnapshots) != 0 || want_snapshot;
-    case FrameKind::kLosses: return (kinds & kReadLosses) != 0;
-    default: return true;
+    case FrameKind::kSteps:
+      return (kinds & kReadSteps) != 0;
+    case FrameKind::kEvents:
+      return (kinds & kReadEvents) != 0;
+    case FrameKind::kSnapshot:
+      return (kinds & kReadSnapshots) != 0 || want_snapshot;
+    case FrameKind::kLosses:
+      return (kinds & kReadLosses) != 0;
+    default:
+      return true;
   }
 }
 
@@ -131,13 +136,20 @@ std::optional<Item> Reader::Impl::take_frame() {
                  fmt::format("the snapshot after step {} is not whole; it is left out", snapshot.step));
   }
   switch (frame.kind) {
-    case FrameKind::kSession: return take_session();
-    case FrameKind::kSteps: return take_steps();
-    case FrameKind::kEvents: return take_events();
-    case FrameKind::kSnapshot: return take_snapshot();
-    case FrameKind::kLosses: return take_losses();
-    case FrameKind::kEnd: return take_end();
-    case FrameKind::kIndex: break;
+    case FrameKind::kSession:
+      return take_session();
+    case FrameKind::kSteps:
+      return take_steps();
+    case FrameKind::kEvents:
+      return take_events();
+    case FrameKind::kSnapshot:
+      return take_snapshot();
+    case FrameKind::kLosses:
+      return take_losses();
+    case FrameKind::kEnd:
+      return take_end();
+    case FrameKind::kIndex:
+      break;
   }
   return std::nullopt;
 }
@@ -231,11 +243,10 @@ std::optional<Item> Reader::Impl::take_snapshot() {
   SnapshotMessage message;
   if (!decode(stream->message(), message, why)) return bad("(snapshot) " + why);
   const bool first = message.part == 0;
-  const bool sound =
-      message.step == frame.first_step && message.parts >= 1 && message.parts <= kMaxSnapshotParts &&
-      message.total_bytes <= kMaxSnapshotBytes && message.part < message.parts &&
-      message.part == (first ? 0 : snapshot_parts_seen) && (first || message.step == snapshot.step) &&
-      message.state.size <= kSnapshotPartBytes;
+  const bool sound = message.step == frame.first_step && message.parts >= 1 && message.parts <= kMaxSnapshotParts &&
+                     message.total_bytes <= kMaxSnapshotBytes && message.part < message.parts &&
+                     message.part == (first ? 0 : snapshot_parts_seen) && (first || message.step == snapshot.step) &&
+                     message.state.size <= kSnapshotPartBytes;
   if (!sound) {
     snapshot_parts_seen = 0;
     return bad("(snapshot) does not follow its other parts or breaks a limit");
@@ -298,9 +309,9 @@ void Reader::Impl::say_losses() {
     if (l.ring == LossRing::kKernelEvents) kernel_events_lost += l.count;
   }
   if (events_lost > 0) {
-    problems.add(Severity::kLoss, stream->frame_offset(),
-                 fmt::format("session {}: {} events found no room on their way to the engine", session_number,
-                             events_lost));
+    problems.add(
+        Severity::kLoss, stream->frame_offset(),
+        fmt::format("session {}: {} events found no room on their way to the engine", session_number, events_lost));
   }
   if (kernel_events_lost > 0) {
     problems.add(Severity::kLoss, stream->frame_offset(),
@@ -426,8 +437,8 @@ const std::string& Reader::name() const { return impl_->name; }
 std::optional<FrameEntry> Reader::find_snapshot(u32 session, u64 step) {
   std::optional<FrameEntry> found;
   (void)impl_->stream->visit_entries([&](const FrameEntry& entry) {
-    const bool fits = entry.kind == static_cast<u32>(FrameKind::kSnapshot) && entry.session == session &&
-                      entry.first_step <= step;
+    const bool fits =
+        entry.kind == static_cast<u32>(FrameKind::kSnapshot) && entry.session == session && entry.first_step <= step;
     if (fits) found = entry;
     return fits;
   });
@@ -437,8 +448,8 @@ std::optional<FrameEntry> Reader::find_snapshot(u32 session, u64 step) {
 std::optional<FrameEntry> Reader::find_snapshot_by_time(u32 session, u64 time_ns) {
   std::optional<FrameEntry> found;
   (void)impl_->stream->visit_entries([&](const FrameEntry& entry) {
-    const bool fits = entry.kind == static_cast<u32>(FrameKind::kSnapshot) && entry.session == session &&
-                      entry.first_ns <= time_ns;
+    const bool fits =
+        entry.kind == static_cast<u32>(FrameKind::kSnapshot) && entry.session == session && entry.first_ns <= time_ns;
     if (fits) found = entry;
     return fits;
   });

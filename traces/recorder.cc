@@ -201,7 +201,8 @@ Expected<void> Recorder::Impl::obey(Command what) {
     case Command::kNone:
       flush_when_old();
       return {};
-    case Command::kFlush: return writer.flush();
+    case Command::kFlush:
+      return writer.flush();
     case Command::kSession: {
       note_losses();
       source = new_source;
@@ -217,7 +218,8 @@ Expected<void> Recorder::Impl::obey(Command what) {
       if (auto written = writer.end_session(end); !written) return written;
       return writer.finish();
     }
-    case Command::kAbandon: return {};
+    case Command::kAbandon:
+      return {};
   }
   return {};
 }
@@ -370,8 +372,8 @@ bool Recorder::push_step(const StepInput& in, const StepOutput& out, u64 end_ns,
   r.last_step_offered.store(in.number, std::memory_order_relaxed);
   const std::span<const Decision> decisions = out.decisions();
   const std::span<const i32> preempts = out.preempts();
-  const std::size_t bytes = sizeof(RingStep) + in.idle.size_bytes() + in.events.size_bytes() + decisions.size_bytes() +
-                            preempts.size_bytes();
+  const std::size_t bytes =
+      sizeof(RingStep) + in.idle.size_bytes() + in.events.size_bytes() + decisions.size_bytes() + preempts.size_bytes();
   std::byte* at = r.ring.reserve(bytes, kStepRecord);
   if (at == nullptr) {
     r.steps_lost.fetch_add(1, std::memory_order_relaxed);
@@ -468,7 +470,8 @@ Expected<RecorderStatus> Recorder::stop(const SessionEnd& end) {
 
 Expected<RecorderStatus> Recorder::dump(const std::string& path) {
   Impl& r = *impl_;
-  if (r.flight == nullptr) return fail(ExitCode::kUsage, "there is no flight recorder to dump", {}, "use --record-last");
+  if (r.flight == nullptr)
+    return fail(ExitCode::kUsage, "there is no flight recorder to dump", {}, "use --record-last");
   if (r.thread.joinable()) (void)r.command(Impl::Command::kFlush);
   const std::string& to = path.empty() ? r.options.path : path;
   auto file = create_file(to);

@@ -36,15 +36,15 @@ class KernelEventSource {
 };
 
 struct RecorderOptions {
-  std::string path = {};                         // the trace; with `last_seconds`, where `dump` goes by default
-  u64 last_seconds = 0;                          // > 0: flight recorder; nothing is written before `dump`
-  std::size_t flight_bytes_max = 256u << 20;     // of encoded frames in memory; the oldest go first
-  std::size_t ring_bytes = 32u << 20;            // power of two, 64 KiB..1 GiB; about 130 bytes per scheduled task
-  u64 wake_interval_ns = 10 * kNsPerMs;          // 1 ms..1 s
-  u64 frame_interval_ns = kNsPerSec;             // a crash costs at most this much of the trace
-  u64 snapshot_interval_ns = 10 * kNsPerSec;     // for snapshot_due; 0: only after a gap. Flight: at most last/2
-  int compression_level = 1;                     // zstd, 1..19
-  KernelEventSource* source = nullptr;           // not owned; valid until stop() or begin_session() returns
+  std::string path = {};                      // the trace; with `last_seconds`, where `dump` goes by default
+  u64 last_seconds = 0;                       // > 0: flight recorder; nothing is written before `dump`
+  std::size_t flight_bytes_max = 256u << 20;  // of encoded frames in memory; the oldest go first
+  std::size_t ring_bytes = 32u << 20;         // power of two, 64 KiB..1 GiB; about 130 bytes per scheduled task
+  u64 wake_interval_ns = 10 * kNsPerMs;       // 1 ms..1 s
+  u64 frame_interval_ns = kNsPerSec;          // a crash costs at most this much of the trace
+  u64 snapshot_interval_ns = 10 * kNsPerSec;  // for snapshot_due; 0: only after a gap. Flight: at most last/2
+  int compression_level = 1;                  // zstd, 1..19
+  KernelEventSource* source = nullptr;        // not owned; valid until stop() or begin_session() returns
 };
 
 struct RecorderStatus {
@@ -52,8 +52,8 @@ struct RecorderStatus {
   std::optional<Error> error;  // what happened, where, what was saved
   SessionTotals totals;        // of the current session, as encoded so far
   u64 frames = 0;
-  u64 bytes = 0;               // written, or held in memory by the flight recorder
-  u64 ring_high_water = 0;     // most bytes that waited at a time when the recorder looked
+  u64 bytes = 0;            // written, or held in memory by the flight recorder
+  u64 ring_high_water = 0;  // most bytes that waited at a time when the recorder looked
 };
 
 class Recorder {

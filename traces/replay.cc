@@ -26,7 +26,8 @@ class LastEnqueues {
 
   void note(const StepInput& input) {
     for (const Event& event : input.events) {
-      if (event.type == EventType::kEnqueue && event.task < entries_.size()) entries_[event.task] = {event, input.number};
+      if (event.type == EventType::kEnqueue && event.task < entries_.size())
+        entries_[event.task] = {event, input.number};
     }
   }
 
@@ -93,11 +94,16 @@ Expected<ReplayResult> Replay::run() {
 
 Expected<Replay::Then> Replay::take(Item item) {
   switch (item) {
-    case Item::kSession: return begin_session();
-    case Item::kSnapshot: return restore(reader_.snapshot());
-    case Item::kStep: return replay_step(reader_.step());
-    case Item::kGap: return stop_at(reader_.gap());
-    default: return Then::kGoOn;
+    case Item::kSession:
+      return begin_session();
+    case Item::kSnapshot:
+      return restore(reader_.snapshot());
+    case Item::kStep:
+      return replay_step(reader_.step());
+    case Item::kGap:
+      return stop_at(reader_.gap());
+    default:
+      return Then::kGoOn;
   }
 }
 
@@ -185,7 +191,8 @@ Expected<Replay::Then> Replay::begin_session() {
     if (!asked) error.hint = "the trace was made by this policy; choose another with --policy. " + error.hint;
     return std::unexpected(std::move(error));
   }
-  result_.policy_replaced = chosen->info->name != session.policy || (asked && chosen->options.text() != session.options);
+  result_.policy_replaced =
+      chosen->info->name != session.policy || (asked && chosen->options.text() != session.options);
   const EngineConfig config{.limits = {.cpus = session.cpus, .max_tasks = session.max_tasks}, .seed = session.seed};
   auto engine = Engine::create(config, *chosen->info, chosen->options);
   if (!engine) return fail(ExitCode::kBadInput, engine.error().what, reader_.name(), engine.error().hint);
@@ -227,9 +234,10 @@ Expected<Replay::Then> Replay::restore(const SnapshotRecord& snapshot) {
 Expected<Replay::Then> Replay::stop_at(const GapRecord& gap) {
   if (engine_ == nullptr) return Then::kGoOn;
   if (engine_->last_step() == 0 && gap.before_ns != 0) {
-    return fail(ExitCode::kBadInput, "begins in the middle, at step " + std::to_string(gap.last_step + 1) +
-                                         ", and holds no snapshot before it",
-                reader_.name(), "a later snapshot may serve: --from-step");
+    return fail(
+        ExitCode::kBadInput,
+        "begins in the middle, at step " + std::to_string(gap.last_step + 1) + ", and holds no snapshot before it",
+        reader_.name(), "a later snapshot may serve: --from-step");
   }
   result_.gap = gap;
   return Then::kStop;

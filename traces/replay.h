@@ -32,8 +32,8 @@ using PolicyFinder = std::function<Expected<ChosenPolicy>(std::string_view spec)
 
 struct ReplayOptions {
   std::string policy = {};  // instead of the recorded one; empty: the recorded one with its options
-  u64 from_step = 0;   // > 0: start at the newest snapshot that allows to reach this step (of the first session)
-  u64 to_step = ~u64{0};  // of the first session; with from_step or to_step set, later sessions are left out
+  u64 from_step = 0;        // > 0: start at the newest snapshot that allows to reach this step (of the first session)
+  u64 to_step = ~u64{0};    // of the first session; with from_step or to_step set, later sessions are left out
   std::function<void(u64 steps, u64 decisions)> progress = {};  // about every 2^16 steps; may be empty
   std::string engine_hash = {};  // of this program's code (generated/version.h); empty: not compared
   std::string policies_hash = {};
@@ -44,7 +44,7 @@ struct Divergence {
   u32 session = 0;
   u64 step = 0;
   u64 time_ns = 0;
-  u32 position = 0;   // of the decision within its step
+  u32 position = 0;  // of the decision within its step
   /// Of a decision: "task", "generation", "cpu", "flags", "slice_ns", "vtime"; "decisions": one is missing or too
   /// many. Of the step: "preempts", "wake_at_ns", "more". After it: "state_hash". "contract": the policy broke it.
   std::string field;
@@ -63,15 +63,15 @@ struct ReplayResult {
   u64 events = 0;
   u64 decisions = 0;
   u64 identical = 0;
-  u64 divergent = 0;           // decisions that differ, are missing or too many; also, each as one, a step's
-                               // preempts, wake_at_ns and more where they differ
-  u64 hashes_checked = 0;      // recorded state hashes that were compared
+  u64 divergent = 0;       // decisions that differ, are missing or too many; also, each as one, a step's
+                           // preempts, wake_at_ns and more where they differ
+  u64 hashes_checked = 0;  // recorded state hashes that were compared
   u64 hashes_different = 0;
   std::string decisions_sha256;  // hex; over every replayed step's output as computed now (see replay.cc)
   std::optional<Divergence> first_divergence;
-  std::optional<GapRecord> gap;  // the replay stopped here: steps are missing
+  std::optional<GapRecord> gap;   // the replay stopped here: steps are missing
   std::optional<Error> contract;  // the policy broke its contract; the replay of that session stopped there
-  u64 started_after_step = 0;  // of the snapshot used; 0: the session's start
+  u64 started_after_step = 0;     // of the snapshot used; 0: the session's start
   bool policy_replaced = false;
   /// Code hashes in the trace that are not this program's: "engine", "policies". A reason to expect divergence.
   std::vector<std::string> different_code;

@@ -61,12 +61,12 @@ struct SessionInfo {
   std::uint64_t start_ns = 0;  // CLOCK_MONOTONIC at attach
 
   // What decides. Enough to make an equal engine.
-  std::string policy;            // name in the table; empty: none (passive)
-  std::string options;           // canonical "key=value,key=value"; empty: all defaults
+  std::string policy;   // name in the table; empty: none (passive)
+  std::string options;  // canonical "key=value,key=value"; empty: all defaults
   std::uint64_t seed = 1;
-  std::uint32_t cpus = 0;        // Limits: CPUs are numbered 0..cpus-1
-  std::uint32_t max_tasks = 0;   // Limits: slots of the task table
-  std::uint32_t interests = 0;   // PolicyInterest
+  std::uint32_t cpus = 0;       // Limits: CPUs are numbered 0..cpus-1
+  std::uint32_t max_tasks = 0;  // Limits: slots of the task table
+  std::uint32_t interests = 0;  // PolicyInterest
 
   // The code that decided (generated/version.h).
   std::string version;
@@ -79,8 +79,8 @@ struct SessionInfo {
   // The kernel and the machine. No hostname.
   std::string kernel_release;
   std::string kernel_version;
-  std::string preemption;  // "none", "voluntary", "full", "lazy"; "" where not known
-  std::uint32_t hz = 0;    // 0: not known
+  std::string preemption;                       // "none", "voluntary", "full", "lazy"; "" where not known
+  std::uint32_t hz = 0;                         // 0: not known
   std::vector<std::string> sched_ext_features;  // kfuncs, ops and flags found at load
   std::string machine;                          // uname -m
   std::string cpu_model;
@@ -98,16 +98,17 @@ struct SessionInfo {
 /// What a session held, as counted by whoever wrote it.
 struct SessionTotals {
   std::uint64_t steps = 0;
-  std::uint64_t last_step = 0;      // number of the last step that took place, recorded or lost
-  std::uint64_t events = 0;         // given to the engine
+  std::uint64_t last_step = 0;  // number of the last step that took place, recorded or lost
+  std::uint64_t events = 0;     // given to the engine
   std::uint64_t decisions = 0;
   std::uint64_t kernel_events = 0;
   std::uint64_t snapshots = 0;
-  std::uint64_t steps_lost = 0;     // the recorder's ring had no room
+  std::uint64_t steps_lost = 0;  // the recorder's ring had no room
   std::uint64_t snapshots_lost = 0;
   bool operator==(const SessionTotals& o) const {
     return steps == o.steps && last_step == o.last_step && events == o.events && decisions == o.decisions &&
-           kernel_events == o.kernel_events && snapshots == o.snapshots && steps_lost == o.steps_lost && snapshots_lost == o.snapshots_lost;
+           kernel_events == o.kernel_events && snapshots == o.snapshots && steps_lost == o.steps_lost &&
+           snapshots_lost == o.snapshots_lost;
   }
 };
 

@@ -117,7 +117,8 @@ void FlightSink::prune() {
     drop_front();
     while (next_exists && !begins_snapshot(frames_.front())) drop_front();
   }
-  while (sessions_.size() > 1 && (frames_.empty() || frames_.front().header.session > sessions_.front().header.session)) {
+  while (sessions_.size() > 1 &&
+         (frames_.empty() || frames_.front().header.session > sessions_.front().header.session)) {
     bytes_ -= kFrameHeaderBytes + sessions_.front().payload.size();
     sessions_.pop_front();
   }

@@ -37,10 +37,9 @@ void cut_text(std::string& text) {
 }
 
 void keep_limits(SessionInfo& info) {
-  for (std::string* text :
-       {&info.policy, &info.options, &info.version, &info.compiler, &info.build_type, &info.engine_hash,
-        &info.policies_hash, &info.dispatcher_hash, &info.kernel_release, &info.kernel_version, &info.preemption,
-        &info.machine, &info.cpu_model}) {
+  for (std::string* text : {&info.policy, &info.options, &info.version, &info.compiler, &info.build_type,
+                            &info.engine_hash, &info.policies_hash, &info.dispatcher_hash, &info.kernel_release,
+                            &info.kernel_version, &info.preemption, &info.machine, &info.cpu_model}) {
     cut_text(*text);
   }
   info.sched_ext_features.resize(std::min(info.sched_ext_features.size(), kMaxFeatures));
@@ -129,11 +128,10 @@ Expected<void> Writer::add_step(const StepRecord& step) {
     return stick(fail(ExitCode::kInternal, "step numbers do not grow: " + std::to_string(in.number) + " after " +
                                                std::to_string(last_step_)));
   }
-  const bool full = steps_.steps() > 0 &&
-                    (steps_.events() + in.events.size() > options_.frame_items ||
-                     steps_.decisions() + step.decisions.size() > options_.frame_items ||
-                     steps_.steps() >= options_.frame_items || !steps_.fits(step) ||
-                     in.now_ns - steps_.first_ns() > options_.frame_interval_ns);
+  const bool full = steps_.steps() > 0 && (steps_.events() + in.events.size() > options_.frame_items ||
+                                           steps_.decisions() + step.decisions.size() > options_.frame_items ||
+                                           steps_.steps() >= options_.frame_items || !steps_.fits(step) ||
+                                           in.now_ns - steps_.first_ns() > options_.frame_interval_ns);
   if (full) {
     if (auto done = flush_steps(); !done) return done;
   }
@@ -166,17 +164,18 @@ Expected<void> Writer::add_snapshot(const SnapshotRecord& snapshot) {
   REPRISE_CHECK(session_ > 0);
   if (snapshot.state.size() > kMaxSnapshotBytes) {
     totals_.snapshots_lost += 1;
-    return fail(ExitCode::kUsage, "a snapshot of " + std::to_string(snapshot.state.size() >> 20) +
-                                      " MiB is more than a trace takes (256 MiB)", {},
-                "use a smaller table of tasks");
+    return fail(
+        ExitCode::kUsage,
+        "a snapshot of " + std::to_string(snapshot.state.size() >> 20) + " MiB is more than a trace takes (256 MiB)",
+        {}, "use a smaller table of tasks");
   }
   if (auto done = flush(); !done) return done;
   SnapshotMessage message;
   message.step = snapshot.step;
   message.time_ns = snapshot.time_ns;
   message.total_bytes = snapshot.state.size();
-  message.parts = static_cast<u32>(
-      std::max<std::size_t>(1, (snapshot.state.size() + kSnapshotPartBytes - 1) / kSnapshotPartBytes));
+  message.parts =
+      static_cast<u32>(std::max<std::size_t>(1, (snapshot.state.size() + kSnapshotPartBytes - 1) / kSnapshotPartBytes));
   FrameHeader header;
   header.kind = FrameKind::kSnapshot;
   header.first_ns = header.last_ns = snapshot.time_ns;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// What recording costs the scheduler's thread and the recorder's, what a trace weighs, how fast it is read and replayed.
+// What recording costs the scheduler's thread and the recorder's, what a trace weighs, how fast it is read and
+// replayed.
 #include <benchmark/benchmark.h>
 #include <unistd.h>
 
@@ -15,8 +16,8 @@ namespace {
 
 using test::finder;
 using test::make_trace;
-using test::Recording;
 using test::reader_of;
+using test::Recording;
 
 /// 400 tasks that wake each other's CPUs up all the time, as in hackbench; steps of 8 events on average.
 const Recording& talk() {
@@ -29,7 +30,8 @@ const Recording& talk() {
 }
 
 std::string scratch_file() {
-  return (std::filesystem::temp_directory_path() / ("reprise_bench_" + std::to_string(::getpid()) + ".rtrace")).string();
+  return (std::filesystem::temp_directory_path() / ("reprise_bench_" + std::to_string(::getpid()) + ".rtrace"))
+      .string();
 }
 
 /// The scheduler's thread: copying a step into the ring. The recorder's thread is kept from it, as it has a CPU of its
@@ -43,7 +45,8 @@ void BM_PushStep(benchmark::State& state) {
     outputs[i].decision_count = static_cast<u32>(run.steps()[i].decisions.size());
   }
   const std::string path = scratch_file();
-  auto recorder = Recorder::start({.path = path, .ring_bytes = 256u << 20, .wake_interval_ns = kNsPerSec}, run.session());
+  auto recorder =
+      Recorder::start({.path = path, .ring_bytes = 256u << 20, .wake_interval_ns = kNsPerSec}, run.session());
   u64 number = 0;
   u64 events = 0;
   u64 lost = 0;
@@ -109,7 +112,8 @@ BENCHMARK(BM_Read)->Unit(benchmark::kMillisecond);
 void BM_Replay(benchmark::State& state) {
   const std::string path = scratch_file();
   const Bytes bytes = make_trace(talk(), {.hash_every = 1000, .writer = {}});
-  std::ofstream(path, std::ios::binary).write(reinterpret_cast<const char*>(bytes.data()), static_cast<std::streamsize>(bytes.size()));
+  std::ofstream(path, std::ios::binary)
+      .write(reinterpret_cast<const char*>(bytes.data()), static_cast<std::streamsize>(bytes.size()));
   u64 decisions = 0;
   for (auto _ : state) {
     auto reader = Reader::open(path);

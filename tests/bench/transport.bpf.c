@@ -19,46 +19,46 @@ struct message_88 {
 };
 
 __u32 batch;
-__u64 taken; /* messages that came down */
-__u64 failed; /* pushes without room, drains that failed */
-__u64 system_calls; /* of our process, while count_system_calls is attached */
+__u64 taken;         /* messages that came down */
+__u64 failed;        /* pushes without room, drains that failed */
+__u64 system_calls;  /* of our process, while count_system_calls is attached */
 __u64 own_tgid_seen; /* as the kernel counts, whatever our pid namespace says */
 
-#define MESSAGE(size) \
-  struct { \
-    __uint(type, BPF_MAP_TYPE_QUEUE); \
-    __uint(max_entries, 1024); \
-    __type(value, struct message_##size); \
-  } queue_##size SEC(".maps"); \
-\
-  SEC("syscall") int push_queue_##size(void* context) { \
-    struct message_##size message = {.words = {1, 2, 3}}; \
-    for (u32 i = 0; i < MAX_BATCH && i < batch; i++) \
-      if (bpf_map_push_elem(&queue_##size, &message, 0)) failed++; \
-    return 0; \
-  } \
-\
-  SEC("syscall") int drain_queue_##size(void* context) { \
-    struct message_##size message; \
-    for (u32 i = 0; i < MAX_BATCH; i++) { \
-      if (bpf_map_pop_elem(&queue_##size, &message)) break; \
-      taken++; \
-    } \
-    return 0; \
-  } \
-\
-  SEC("syscall") int push_ring_##size(void* context) { \
-    for (u32 i = 0; i < MAX_BATCH && i < batch; i++) { \
+#define MESSAGE(size)                                                                   \
+  struct {                                                                              \
+    __uint(type, BPF_MAP_TYPE_QUEUE);                                                   \
+    __uint(max_entries, 1024);                                                          \
+    __type(value, struct message_##size);                                               \
+  } queue_##size SEC(".maps");                                                          \
+                                                                                        \
+  SEC("syscall") int push_queue_##size(void* context) {                                 \
+    struct message_##size message = {.words = {1, 2, 3}};                               \
+    for (u32 i = 0; i < MAX_BATCH && i < batch; i++)                                    \
+      if (bpf_map_push_elem(&queue_##size, &message, 0)) failed++;                      \
+    return 0;                                                                           \
+  }                                                                                     \
+                                                                                        \
+  SEC("syscall") int drain_queue_##size(void* context) {                                \
+    struct message_##size message;                                                      \
+    for (u32 i = 0; i < MAX_BATCH; i++) {                                               \
+      if (bpf_map_pop_elem(&queue_##size, &message)) break;                             \
+      taken++;                                                                          \
+    }                                                                                   \
+    return 0;                                                                           \
+  }                                                                                     \
+                                                                                        \
+  SEC("syscall") int push_ring_##size(void* context) {                                  \
+    for (u32 i = 0; i < MAX_BATCH && i < batch; i++) {                                  \
       struct message_##size* message = bpf_ringbuf_reserve(&ring, sizeof(*message), 0); \
-      if (!message) { \
-        failed++; \
-        break; \
-      } \
-      __builtin_memset(message, 0, sizeof(*message)); \
-      message->words[0] = i; \
-      bpf_ringbuf_submit(message, BPF_RB_NO_WAKEUP); \
-    } \
-    return 0; \
+      if (!message) {                                                                   \
+        failed++;                                                                       \
+        break;                                                                          \
+      }                                                                                 \
+      __builtin_memset(message, 0, sizeof(*message));                                   \
+      message->words[0] = i;                                                            \
+      bpf_ringbuf_submit(message, BPF_RB_NO_WAKEUP);                                    \
+    }                                                                                   \
+    return 0;                                                                           \
   }
 
 /* As large as the dispatcher's, so that the memory that is walked through is, too. */
@@ -67,22 +67,22 @@ struct {
   __uint(max_entries, 4 << 20);
 } ring SEC(".maps");
 
-#define USER_RING(size) \
-  struct { \
-    __uint(type, BPF_MAP_TYPE_USER_RINGBUF); \
-    __uint(max_entries, 1 << 20); \
-  } user_ring_##size SEC(".maps"); \
-\
-  static long take_##size(struct bpf_dynptr* pointer, void* context) { \
-    struct message_##size message; \
-    if (bpf_dynptr_read(&message, sizeof(message), pointer, 0, 0)) failed++; \
-    taken++; \
-    return 0; \
-  } \
-\
-  SEC("syscall") int drain_user_ring_##size(void* context) { \
+#define USER_RING(size)                                                                            \
+  struct {                                                                                         \
+    __uint(type, BPF_MAP_TYPE_USER_RINGBUF);                                                       \
+    __uint(max_entries, 1 << 20);                                                                  \
+  } user_ring_##size SEC(".maps");                                                                 \
+                                                                                                   \
+  static long take_##size(struct bpf_dynptr* pointer, void* context) {                             \
+    struct message_##size message;                                                                 \
+    if (bpf_dynptr_read(&message, sizeof(message), pointer, 0, 0)) failed++;                       \
+    taken++;                                                                                       \
+    return 0;                                                                                      \
+  }                                                                                                \
+                                                                                                   \
+  SEC("syscall") int drain_user_ring_##size(void* context) {                                       \
     if (bpf_user_ringbuf_drain(&user_ring_##size, take_##size, 0, BPF_RB_NO_WAKEUP) < 0) failed++; \
-    return 0; \
+    return 0;                                                                                      \
   }
 
 MESSAGE(40)

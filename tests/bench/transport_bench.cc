@@ -236,8 +236,7 @@ void measure(benchmark::State& state, Kernel& kernel, const Ticks& ticks, const 
   if (kernel.failed() != 0) state.SkipWithError("the kernel's side had no room");
   std::nth_element(samples.begin(), samples.begin() + static_cast<std::ptrdiff_t>(samples.size() / 2), samples.end());
   state.counters["median_ns"] = ticks.ns(samples[samples.size() / 2]) / batch;
-  if (const auto calls = system_calls_per_message(kernel, way, kind, batch))
-    state.counters["system_calls"] = *calls;
+  if (const auto calls = system_calls_per_message(kernel, way, kind, batch)) state.counters["system_calls"] = *calls;
   state.SetItemsProcessed(static_cast<std::int64_t>(state.iterations()) * batch);
 }
 
@@ -269,7 +268,8 @@ void compare(const std::map<std::string, double>& medians) {
       const double queue = find("/queue"), ring = find("/ring");
       if (queue == 0 || ring == 0) continue;  // filtered out
       std::printf("%-6s %6d %12.1f %12.1f %8.1f", direction, kBatches[i], queue, ring, queue / ring);
-      if (kPromised[i] > 0) std::printf("  promised %.0f: %s", kPromised[i], queue / ring >= kPromised[i] ? "yes" : "NO");
+      if (kPromised[i] > 0)
+        std::printf("  promised %.0f: %s", kPromised[i], queue / ring >= kPromised[i] ? "yes" : "NO");
       std::printf("\n");
     }
   }
@@ -286,7 +286,8 @@ int main(int argc, char** argv) {
   }
   const auto kernel = Kernel::load();
   if (!kernel) {
-    std::fprintf(stderr, "reprise_bench_transport: this kernel does not take the programs; it needs BTF and 6.1 or newer\n");
+    std::fprintf(stderr,
+                 "reprise_bench_transport: this kernel does not take the programs; it needs BTF and 6.1 or newer\n");
     return 69;
   }
   const Ticks ticks;

@@ -32,8 +32,8 @@ class CutTest : public testing::Test {
     std::filesystem::remove(out_);
   }
   void write(const Bytes& bytes) const {
-    std::ofstream(in_, std::ios::binary).write(reinterpret_cast<const char*>(bytes.data()),
-                                               static_cast<std::streamsize>(bytes.size()));
+    std::ofstream(in_, std::ios::binary)
+        .write(reinterpret_cast<const char*>(bytes.data()), static_cast<std::streamsize>(bytes.size()));
   }
   /// The piece is whole and decides as recorded; gives what it holds.
   ReplayResult sound() const {

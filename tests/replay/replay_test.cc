@@ -14,8 +14,8 @@ namespace {
 
 using test::finder;
 using test::make_trace;
-using test::Recording;
 using test::reader_of;
+using test::Recording;
 using test::Shape;
 using test::Workload;
 using test::writer_to;
@@ -88,8 +88,7 @@ TEST_P(ReplayOfEveryPolicyTest, DecidesTheSameAgain) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Table, ReplayOfEveryPolicyTest,
-                         testing::ValuesIn([] {
+INSTANTIATE_TEST_SUITE_P(Table, ReplayOfEveryPolicyTest, testing::ValuesIn([] {
                            std::vector<std::string_view> names;
                            for (const PolicyInfo& policy : policies()) names.push_back(policy.name);
                            return names;
@@ -99,7 +98,9 @@ INSTANTIATE_TEST_SUITE_P(Table, ReplayOfEveryPolicyTest,
 TEST(ReplayTest, TheSumDependsOnWhatWasDecidedAndNothingElse) {
   const Recording recording({});
   const std::string sum = replayed(make_trace(recording)).decisions_sha256;
-  EXPECT_EQ(replayed(make_trace(recording, {.kernel_events = false, .hash_every = 0, .snapshot_every = 99})).decisions_sha256, sum);
+  EXPECT_EQ(
+      replayed(make_trace(recording, {.kernel_events = false, .hash_every = 0, .snapshot_every = 99})).decisions_sha256,
+      sum);
   EXPECT_NE(replayed(make_trace(recording, {.count = recording.steps().size() - 1})).decisions_sha256, sum);
   EXPECT_NE(replayed(make_trace(Workload{.machine = {.cpus = 2, .max_tasks = 64, .seed = 8}})).decisions_sha256, sum);
 }
@@ -158,9 +159,12 @@ TEST(ReplayTest, OneChangedWeightInTheInputIsFound) {
 TEST(ReplayTest, EachFieldOfADecisionIsCompared) {
   const Bytes bytes = make_trace();
   const std::pair<const char*, std::function<void(Decision&)>> changes[] = {
-      {"task", [](Decision& d) { d.task ^= 1; }},         {"generation", [](Decision& d) { d.generation += 1; }},
-      {"cpu", [](Decision& d) { d.cpu = d.cpu == 0 ? 1 : 0; }}, {"flags", [](Decision& d) { d.flags ^= kDecisionIdle; }},
-      {"slice_ns", [](Decision& d) { d.slice_ns += 1; }}, {"vtime", [](Decision& d) { d.vtime -= 1; }},
+      {"task", [](Decision& d) { d.task ^= 1; }},
+      {"generation", [](Decision& d) { d.generation += 1; }},
+      {"cpu", [](Decision& d) { d.cpu = d.cpu == 0 ? 1 : 0; }},
+      {"flags", [](Decision& d) { d.flags ^= kDecisionIdle; }},
+      {"slice_ns", [](Decision& d) { d.slice_ns += 1; }},
+      {"vtime", [](Decision& d) { d.vtime -= 1; }},
   };
   for (const auto& [field, change] : changes) {
     u64 step = 0;

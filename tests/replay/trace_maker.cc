@@ -37,7 +37,8 @@ Recording::Recording(const Workload& workload) : workload_(workload) {
     plan.at_attach = i % 2 == 0;
     const u64 run_ns = workload.run_ns;
     plan.next = [run_ns](Prng& random) {
-      return Burst{.run_ns = random.between(run_ns / 4 + 1, 2 * run_ns), .sleep_ns = random.between(run_ns, 4 * run_ns)};
+      return Burst{.run_ns = random.between(run_ns / 4 + 1, 2 * run_ns),
+                   .sleep_ns = random.between(run_ns, 4 * run_ns)};
     };
     REPRISE_CHECK(machine_->spawn(plan) != kNoTask);
   }
@@ -115,9 +116,9 @@ std::vector<KernelEvent> Recording::events_of(std::size_t i) const {
 
 std::vector<std::byte> Recording::snapshot_after(std::size_t last) const {
   const auto policy = parse_policy(workload_.policy);
-  auto engine = Engine::create({.limits = {workload_.machine.cpus, workload_.machine.max_tasks},
-                                .seed = workload_.machine.seed},
-                               *policy->info, policy->options);
+  auto engine =
+      Engine::create({.limits = {workload_.machine.cpus, workload_.machine.max_tasks}, .seed = workload_.machine.seed},
+                     *policy->info, policy->options);
   REPRISE_CHECK(engine.has_value());
   StepOutput output;
   for (std::size_t i = 0; i <= last; ++i) REPRISE_CHECK((*engine)->step(record(i).input, output).has_value());
@@ -185,22 +186,29 @@ std::string contents(trace::Reader& reader) {
         text += "session " + reader.session().policy + ":" + reader.session().options + " " +
                 std::to_string(reader.session().tasks.size()) + "\n";
         break;
-      case Item::kStep: text += trace::json_step(reader.step()) + "\n"; break;
+      case Item::kStep:
+        text += trace::json_step(reader.step()) + "\n";
+        break;
       case Item::kEvents:
         for (const KernelEvent& event : reader.events()) text += trace::json_kernel_event(event) + "\n";
         break;
       case Item::kSnapshot:
         text += "snapshot " + std::to_string(reader.snapshot().step) + " " +
-                std::to_string(trace::checksum({reinterpret_cast<const u8*>(reader.snapshot().state.data()),
-                                                reader.snapshot().state.size()})) +
+                std::to_string(trace::checksum(
+                    {reinterpret_cast<const u8*>(reader.snapshot().state.data()), reader.snapshot().state.size()})) +
                 "\n";
         break;
-      case Item::kLoss: text += "loss " + std::to_string(reader.loss().losses.size()) + "\n"; break;
+      case Item::kLoss:
+        text += "loss " + std::to_string(reader.loss().losses.size()) + "\n";
+        break;
       case Item::kGap:
         text += "gap " + std::to_string(reader.gap().first_step) + ".." + std::to_string(reader.gap().last_step) + "\n";
         break;
-      case Item::kSessionEnd: text += "end " + reader.session_end().reason + "\n"; break;
-      case Item::kEnd: break;
+      case Item::kSessionEnd:
+        text += "end " + reader.session_end().reason + "\n";
+        break;
+      case Item::kEnd:
+        break;
     }
   }
   return text;

@@ -68,8 +68,8 @@ class Recording {
 struct Shape {
   std::size_t first = 0, count = ~std::size_t{0};  // of the steps
   bool kernel_events = true;
-  u64 hash_every = 16;                 // steps
-  std::size_t snapshot_every = 0;      // steps; 0: none
+  u64 hash_every = 16;                               // steps
+  std::size_t snapshot_every = 0;                    // steps; 0: none
   std::size_t missing_first = 0, missing_count = 0;  // steps left out: a gap
   bool end = true;
   trace::WriterOptions writer = {.frame_items = 256};

@@ -119,7 +119,8 @@ Step arbitrary_step(Prng& random, u64 number) {
   s.input.room = static_cast<u32>(random.next());
   s.input.flags = static_cast<u32>(random.next());
   s.input.lost_events = random.next() >> random.below(64);
-  for (u64 n = random.below(5); n > 0; --n) s.events.push_back(test::arbitrary_event(random, {.cpus = 4, .max_tasks = 8}));
+  for (u64 n = random.below(5); n > 0; --n)
+    s.events.push_back(test::arbitrary_event(random, {.cpus = 4, .max_tasks = 8}));
   if (random.chance(1, 4) && !s.events.empty()) s.events[0].reserved = static_cast<u8>(random.next());
   for (u64 n = random.below(kCpuWords + 1); n > 0; --n) s.idle.push_back(random.next() >> random.below(64));
   for (u64 n = random.below(5); n > 0; --n) {
@@ -189,8 +190,8 @@ TEST(TraceStepColumnsTest, CountsThatDisagreeWithTheColumnsAreRefused) {
     return false;
   };
   EXPECT_FALSE(refused(whole));
-  for (u32 StepsMessage::*count : {&StepsMessage::steps, &StepsMessage::events, &StepsMessage::decisions,
-                                   &StepsMessage::preempts, &StepsMessage::idle_words}) {
+  for (u32 StepsMessage::* count : {&StepsMessage::steps, &StepsMessage::events, &StepsMessage::decisions,
+                                    &StepsMessage::preempts, &StepsMessage::idle_words}) {
     for (const u32 wrong : {whole.*count + 1, whole.*count - 1, u32{0}, ~u32{0}}) {
       StepsMessage message = whole;
       message.*count = wrong;

@@ -12,8 +12,8 @@ namespace {
 
 using test::contents;
 using test::make_trace;
-using test::Recording;
 using test::reader_of;
+using test::Recording;
 using test::writer_to;
 
 struct Outcome {
@@ -35,7 +35,8 @@ Outcome read(const Bytes& bytes) {
 
 /// A frame of each kind and some more of those that matter most, in about 2 KiB.
 Bytes small_trace() {
-  const Recording recording({.machine = {.cpus = 2, .max_tasks = 4, .seed = 5}, .tasks = 2, .duration_ns = kNsPerMs / 4});
+  const Recording recording(
+      {.machine = {.cpus = 2, .max_tasks = 4, .seed = 5}, .tasks = 2, .duration_ns = kNsPerMs / 4});
   return make_trace(recording, {.hash_every = 4, .snapshot_every = 4, .writer = {.frame_items = 6}});
 }
 
@@ -47,7 +48,8 @@ struct Frame {
 std::vector<Frame> frames_of(const Bytes& bytes) {
   std::vector<Frame> frames;
   std::size_t at = kFileHeaderBytes;
-  while (const auto header = decode_frame_header(std::span<const u8, kFrameHeaderBytes>(&bytes[at], kFrameHeaderBytes))) {
+  while (const auto header =
+             decode_frame_header(std::span<const u8, kFrameHeaderBytes>(&bytes[at], kFrameHeaderBytes))) {
     frames.push_back({at, at + kFrameHeaderBytes + header->payload_bytes, *header});
     at = frames.back().end;
   }
@@ -84,9 +86,8 @@ TEST(TraceDamageTest, EveryCutIsNoticedAndWhatComesBeforeItIsRead) {
     ASSERT_TRUE(outcome.told) << "cut to " << size;
     ASSERT_TRUE(expected.starts_with(outcome.contents)) << "cut to " << size;
     // A whole frame before the cut is never lost.
-    const auto whole = std::ranges::count_if(frames, [&](const Frame& f) {
-      return f.end <= size && f.header.kind == FrameKind::kSteps;
-    });
+    const auto whole = std::ranges::count_if(
+        frames, [&](const Frame& f) { return f.end <= size && f.header.kind == FrameKind::kSteps; });
     ASSERT_EQ(outcome.contents.find("\"type\":\"step\"") != std::string::npos, whole > 0);
   }
 }
@@ -160,9 +161,8 @@ TEST(TraceDamageTest, FramesThatAreMissingRepeatedOrSwappedAreNoticed) {
     const Frame& b = frames[i + 1];
     EXPECT_TRUE(read(join({piece(0, a.begin), piece(a.end, good.size())})).told) << "without frame " << i;
     EXPECT_TRUE(read(join({piece(0, a.end), piece(a.begin, good.size())})).told) << "frame " << i << " twice";
-    EXPECT_TRUE(read(join({piece(0, a.begin), piece(b.begin, b.end), piece(a.begin, a.end),
-                           piece(b.end, good.size())}))
-                    .told)
+    EXPECT_TRUE(
+        read(join({piece(0, a.begin), piece(b.begin, b.end), piece(a.begin, a.end), piece(b.end, good.size())})).told)
         << "frame " << i << " after " << i + 1;
   }
   EXPECT_TRUE(read(join({good, good})).told);
@@ -200,8 +200,9 @@ TEST(TraceDamageTest, ProblemsAreBounded) {
   Bytes bytes = small_trace();
   const std::vector<Frame> frames = frames_of(bytes);
   Bytes all(bytes.begin(), bytes.begin() + static_cast<std::ptrdiff_t>(frames[0].end));
-  for (int i = 0; i < 1000; ++i) all.insert(all.end(), bytes.begin() + static_cast<std::ptrdiff_t>(frames[0].begin),
-                                            bytes.begin() + static_cast<std::ptrdiff_t>(frames[0].end));
+  for (int i = 0; i < 1000; ++i)
+    all.insert(all.end(), bytes.begin() + static_cast<std::ptrdiff_t>(frames[0].begin),
+               bytes.begin() + static_cast<std::ptrdiff_t>(frames[0].end));
   Reader reader = reader_of(all);
   (void)contents(reader);
   EXPECT_EQ(reader.problems().size(), kMaxProblems + 1);
@@ -230,7 +231,8 @@ class FullDisk : public WritableFile {
 
 TEST(TraceDamageTest, AFullDiskLeavesAReadableTraceWhereverItHits) {
   const Recording recording({.machine = {.cpus = 2, .max_tasks = 4, .seed = 5}, .tasks = 2, .duration_ns = kNsPerMs});
-  const std::size_t whole = make_trace(recording, {.hash_every = 0, .end = false, .writer = {.frame_items = 12}}).size();
+  const std::size_t whole =
+      make_trace(recording, {.hash_every = 0, .end = false, .writer = {.frame_items = 12}}).size();
   int ended = 0;
   for (std::size_t room = kFileHeaderBytes; room < whole; room += 7) {
     Bytes bytes;

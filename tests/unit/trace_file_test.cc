@@ -15,8 +15,8 @@ namespace {
 
 using test::contents;
 using test::make_trace;
-using test::Recording;
 using test::reader_of;
+using test::Recording;
 using test::Shape;
 using test::writer_to;
 
@@ -26,9 +26,8 @@ Error open_error(const Bytes& bytes) {
 }
 
 bool says(std::span<const Problem> problems, std::string_view what, Severity severity) {
-  return std::ranges::any_of(problems, [&](const Problem& p) {
-    return p.severity == severity && p.what.find(what) != std::string::npos;
-  });
+  return std::ranges::any_of(
+      problems, [&](const Problem& p) { return p.severity == severity && p.what.find(what) != std::string::npos; });
 }
 
 TEST(TraceFileTest, AllOfASessionsProvenanceComesBack) {
@@ -63,7 +62,7 @@ TEST(TraceFileTest, AllOfASessionsProvenanceComesBack) {
   EXPECT_EQ(back.cpus, info.cpus);
   EXPECT_EQ(back.max_tasks, info.max_tasks);
   EXPECT_EQ(back.interests, info.interests);
-  for (std::string SessionInfo::*text :
+  for (std::string SessionInfo::* text :
        {&SessionInfo::policy, &SessionInfo::options, &SessionInfo::version, &SessionInfo::compiler,
         &SessionInfo::build_type, &SessionInfo::engine_hash, &SessionInfo::policies_hash, &SessionInfo::dispatcher_hash,
         &SessionInfo::kernel_release, &SessionInfo::kernel_version, &SessionInfo::preemption, &SessionInfo::machine,

@@ -76,7 +76,8 @@ TEST(TraceFormatTest, JsonOfAnythingIsJson) {
 TEST(TraceFormatTest, EveryTypeHasANameOfItsOwn) {
   for (u8 a = 1; a <= kKernelEventTypeLast; ++a) {
     EXPECT_NE(name_of(static_cast<KernelEventType>(a)), "unknown");
-    for (u8 b = 0; b < a; ++b) EXPECT_NE(name_of(static_cast<KernelEventType>(a)), name_of(static_cast<KernelEventType>(b)));
+    for (u8 b = 0; b < a; ++b)
+      EXPECT_NE(name_of(static_cast<KernelEventType>(a)), name_of(static_cast<KernelEventType>(b)));
   }
   for (u8 a = 1; a <= kEventTypeLast; ++a) EXPECT_NE(name_of(static_cast<EventType>(a)), "unknown");
   EXPECT_EQ(name_of(static_cast<EventType>(200)), "unknown");

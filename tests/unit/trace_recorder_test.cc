@@ -21,8 +21,8 @@ namespace {
 
 using test::contents;
 using test::finder;
-using test::Workload;
 using test::Recording;  // not the recorder: a run of a small machine, kept in memory
+using test::Workload;
 
 class RecorderTest : public testing::Test {
  protected:
@@ -321,7 +321,8 @@ TEST_F(RecorderTest, TheFlightRecorderKeepsTheLastSecondsAndTheyReplay) {
   auto recorder = start(run.session(), {.last_seconds = 2});
   fly(*recorder, run, [&](Recorder& r, std::size_t i) { return push(r, run, i, run.steps()[i].state_hash); });
   EXPECT_FALSE(std::filesystem::exists(path_));
-  ASSERT_TRUE(recorder->stop({.end_ns = run.steps().back().input.now_ns, .reason = "stalled", .exit_code = 0, .totals = {}}));
+  ASSERT_TRUE(
+      recorder->stop({.end_ns = run.steps().back().input.now_ns, .reason = "stalled", .exit_code = 0, .totals = {}}));
   const auto dumped = recorder->dump();
   ASSERT_TRUE(dumped) << dumped.error().what;
 

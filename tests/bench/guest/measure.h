@@ -97,11 +97,12 @@ static inline void measure(struct measure* m, int scheduler_pid) {
 
 static inline void report(const char* workload, const char* label, long repeat, const struct measure* before,
                           const struct measure* after) {
-  printf("{\"workload\":\"%s\",\"label\":\"%s\",\"repeat\":%ld,\"time_ns\":%lld,\"ran_ns\":%lld,\"switches\":%lld,"
-         "\"workload_switches\":%lld,\"scheduler_switches\":%lld}\n",
-         workload, label, repeat, after->time_ns - before->time_ns, after->ran_ns - before->ran_ns,
-         after->switches - before->switches, after->workload_switches - before->workload_switches,
-         after->scheduler_switches - before->scheduler_switches);
+  printf(
+      "{\"workload\":\"%s\",\"label\":\"%s\",\"repeat\":%ld,\"time_ns\":%lld,\"ran_ns\":%lld,\"switches\":%lld,"
+      "\"workload_switches\":%lld,\"scheduler_switches\":%lld}\n",
+      workload, label, repeat, after->time_ns - before->time_ns, after->ran_ns - before->ran_ns,
+      after->switches - before->switches, after->workload_switches - before->workload_switches,
+      after->scheduler_switches - before->scheduler_switches);
   fflush(stdout);
 }
 

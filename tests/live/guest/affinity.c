@@ -4,8 +4,8 @@
  *
  *   affinity --threads N --seconds N --seed N
  *
- * Half of the threads compute all the time, half sleep now and then. Each looks at which CPU it runs on between two looks
- * at the mask that it has (a sequence lock): sched_setaffinity has returned before a mask counts, so a thread
+ * Half of the threads compute all the time, half sleep now and then. Each looks at which CPU it runs on between two
+ * looks at the mask that it has (a sequence lock): sched_setaffinity has returned before a mask counts, so a thread
  * that is elsewhere is a mistake of the scheduler. Prints one JSON document.
  */
 #define _GNU_SOURCE
@@ -108,8 +108,9 @@ int main(int argc, char** argv) {
     if (threads[i].looks < fewest) fewest = threads[i].looks;
     if (threads[i].longest_ns > longest_ns) longest_ns = threads[i].longest_ns;
   }
-  printf("{\"threads\": %ld, \"changes\": %lu, \"on_a_wrong_cpu\": %lu, \"fewest_looks\": %lu, "
-         "\"longest_without_progress_ns\": %llu}\n",
-         count, changes, wrong, fewest, (unsigned long long)longest_ns);
+  printf(
+      "{\"threads\": %ld, \"changes\": %lu, \"on_a_wrong_cpu\": %lu, \"fewest_looks\": %lu, "
+      "\"longest_without_progress_ns\": %llu}\n",
+      count, changes, wrong, fewest, (unsigned long long)longest_ns);
   return 0;
 }

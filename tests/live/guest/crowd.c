@@ -93,9 +93,10 @@ int main(int argc, char** argv) {
     if (threads[i].longest_ns > longest_ns) longest_ns = threads[i].longest_ns;
     if (threads[i].rounds < fewest) fewest = threads[i].rounds;
   }
-  printf("{\"threads\": %ld, \"rounds\": %u, \"fewest_rounds\": %llu, \"incomplete_rounds\": %ld, \"stops\": %ld, "
-         "\"waits\": %llu, \"longest_wakeup_ns\": %llu, \"pause_over_ns\": %llu}\n",
-         count, rounds, (unsigned long long)fewest, incomplete, stops, (unsigned long long)waits,
-         (unsigned long long)longest_ns, (unsigned long long)pause_over_ns);
+  printf(
+      "{\"threads\": %ld, \"rounds\": %u, \"fewest_rounds\": %llu, \"incomplete_rounds\": %ld, \"stops\": %ld, "
+      "\"waits\": %llu, \"longest_wakeup_ns\": %llu, \"pause_over_ns\": %llu}\n",
+      count, rounds, (unsigned long long)fewest, incomplete, stops, (unsigned long long)waits,
+      (unsigned long long)longest_ns, (unsigned long long)pause_over_ns);
   return incomplete ? 1 : 0;
 }

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
+# shellcheck shell=sh disable=SC1091,SC2154,SC2034,SC2238,SC2240
 # Ends by its duration, and ends by a signal.
 . /extra/guest/lib.sh
 

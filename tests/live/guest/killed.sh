@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
+# shellcheck shell=sh disable=SC1091,SC2154,SC2034,SC2238,SC2240
 # kill -9 of the scheduler under load, twice. What it left changed is put back by the doctor, then by the next run.
 . /extra/guest/lib.sh
 

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
+# shellcheck shell=sh disable=SC1091,SC2154,SC2034,SC2238,SC2240
 # A ring up with room for 744 events, and 900 threads that are woken at once while the scheduler is stopped for less
 # than the fallback's time: the dispatcher decides on those that find no room.
 . /extra/guest/lib.sh

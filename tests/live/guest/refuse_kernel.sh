@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
+# shellcheck shell=sh disable=SC1091,SC2154,SC2034,SC2238,SC2240
 # A kernel without sched_ext, as far as its BTF says: one without any type, laid over the real one.
 . /extra/guest/lib.sh
 

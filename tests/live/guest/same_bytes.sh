@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
+# shellcheck shell=sh disable=SC1091,SC2154,SC2034,SC2238,SC2240
 # A run on a machine where even the clock repeats itself.
 . /extra/guest/lib.sh
 
