@@ -54,7 +54,7 @@ int BPF_PROG(waking, struct task_struct* task) {
   u32 flags = wake_context(state), waker = cause_of(flags, state);
 
   /* The fair class leaves a task that sleeps in its queue for a while (sched_delayed). */
-  if (task->on_rq && !task->se.sched_delayed) flags |= WAKE_RUNNABLE;
+  if (task->on_rq && !(bpf_core_field_exists(task->se.sched_delayed) && task->se.sched_delayed)) flags |= WAKE_RUNNABLE;
   record(bpf_ktime_get_ns(), WIRE_K_WAKING, flags, task->pid, waker, 0, 0);
   return 0;
 }

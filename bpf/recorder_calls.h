@@ -121,7 +121,8 @@ static __always_inline u32 fold(const struct in6_addr* address) {
 static __always_inline u64 inet_object(struct sock_common* common, u16 type, bool gives) {
   u64 local, remote;
 
-  if (common->skc_family == AF_INET || common->skc_v6_daddr.in6_u.u6_addr32[2] == MAPPED_V4) {
+  if (common->skc_family == AF_INET || !bpf_core_field_exists(common->skc_v6_daddr) ||
+      common->skc_v6_daddr.in6_u.u6_addr32[2] == MAPPED_V4) {
     local = common->skc_rcv_saddr;
     remote = common->skc_daddr;
   } else {
@@ -161,12 +162,13 @@ static __always_inline u64 socket_object(struct file* file, struct inode* inode,
   u64 found = OBJECT_NONE;
   u16 family;
 
-  if (!sock) return object(OBJECT_SOCKET, inode->i_ino);
-  family = sock->__sk_common.skc_family;
-  if (family == AF_UNIX && bpf_core_type_exists(struct unix_sock))
-    return unix_object(sock, inode->i_ino, socket->type, gives);
-  if (family == AF_INET || family == AF_INET6) found = inet_object(&sock->__sk_common, socket->type, gives);
-  return found ? found : object(OBJECT_SOCKET, inode->i_ino);
+  if (sock) {
+    family = sock->__sk_common.skc_family;
+    if (family == AF_UNIX && bpf_core_type_exists(struct unix_sock))
+      return unix_object(sock, inode->i_ino, socket->type, gives);
+    if (family == AF_INET || family == AF_INET6) found = inet_object(&sock->__sk_common, socket->type, gives);
+  }
+  return found ? found : object(OBJECT_SOCKET, gives ? 0 : inode->i_ino);
 }
 
 /* Of an eventfd, epoll, timerfd...: all have one inode in common, but a structure of their own. */

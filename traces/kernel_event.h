@@ -100,8 +100,8 @@ enum ObjectKind : u8 {
   kObjectNone = 0,
   kObjectPipe = 1,       // device and inode, the same from both ends; FIFOs, too
   kObjectUnix = 2,       // one receive queue of a pair: a write to one end and the read from the other agree
-  kObjectInet = 3,       // the same for a connected IP socket, if both ends are on this machine
-  kObjectSocket = 4,     // any other socket, a listening one: its inode
+  kObjectInet = 3,       // the same for IP sockets that are connected to each other, if both are on this machine
+  kObjectSocket = 4,     // any other socket, a listening one: its inode; 0 where it is not known who receives
   kObjectDevice = 5,     // device and inode of a terminal or other character device
   kObjectAnonymous = 6,  // eventfd, epoll, timerfd, signalfd, io_uring
   kObjectFutex = 7,      // tgid and address, or place in the file where memory is shared

@@ -61,6 +61,7 @@ class Replay {
   Expected<Then> restore(const SnapshotRecord&);
   Expected<Then> replay_step(const StepRecord&);
   Expected<Then> stop_at(const GapRecord&);
+  [[nodiscard]] std::unexpected<Error> begins_in_the_middle(u64 step) const;
   void compare(const StepRecord&);
   void check_hash(const StepRecord&);
   void diverge(Divergence, const StepRecord&);
@@ -111,6 +112,7 @@ Expected<Replay::Then> Replay::take(Item item) {
 Expected<Replay::Then> Replay::replay_step(const StepRecord& recorded) {
   if (engine_ == nullptr) return Then::kGoOn;
   if (recorded.input.number > options_.to_step) return Then::kStop;
+  if (recorded.input.number != engine_->last_step() + 1) return begins_in_the_middle(recorded.input.number);
   if (!result_.first_divergence) enqueues_.note(recorded.input);
   if (result_.steps % kStepsPerProgress == 0 && options_.progress) options_.progress(result_.steps, result_.decisions);
 
@@ -233,14 +235,15 @@ Expected<Replay::Then> Replay::restore(const SnapshotRecord& snapshot) {
 
 Expected<Replay::Then> Replay::stop_at(const GapRecord& gap) {
   if (engine_ == nullptr) return Then::kGoOn;
-  if (engine_->last_step() == 0 && gap.before_ns != 0) {
-    return fail(
-        ExitCode::kBadInput,
-        "begins in the middle, at step " + std::to_string(gap.last_step + 1) + ", and holds no snapshot before it",
-        reader_.name(), "a later snapshot may serve: --from-step");
-  }
+  if (engine_->last_step() == 0 && gap.before_ns != 0) return begins_in_the_middle(gap.last_step + 1);
   result_.gap = gap;
   return Then::kStop;
+}
+
+std::unexpected<Error> Replay::begins_in_the_middle(u64 step) const {
+  return fail(ExitCode::kBadInput,
+              "begins in the middle, at step " + std::to_string(step) + ", and holds no usable snapshot before it",
+              reader_.name(), "a later snapshot may serve: --from-step");
 }
 
 }  // namespace

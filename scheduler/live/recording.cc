@@ -72,6 +72,18 @@ int hear(libbpf_print_level level, const char* format, va_list arguments) {
   return length;
 }
 
+// While it lives we hear libbpf; then whoever did before does again.
+class Listening {
+ public:
+  Listening() : before_(libbpf_set_print(hear)) { libbpf_said.clear(); }
+  Listening(const Listening&) = delete;
+  Listening& operator=(const Listening&) = delete;
+  ~Listening() { libbpf_set_print(before_); }
+
+ private:
+  libbpf_print_fn_t before_;
+};
+
 std::unexpected<Error> refused(const std::string& what, int error) {
   if ((error == -EPERM || error == -EACCES) && geteuid() != 0)
     return fail(ExitCode::kNotPermitted, what + ": not permitted", {}, "run as root, or with CAP_BPF and CAP_PERFMON");
@@ -252,8 +264,7 @@ Expected<void> Recording::State::configure(const RecordingSettings& settings) {
 }
 
 Expected<std::unique_ptr<Recording>> Recording::load(const RecordingSettings& settings) {
-  libbpf_set_print(hear);
-  libbpf_said.clear();
+  const Listening listening;
   const int possible = libbpf_num_possible_cpus();
   if (possible <= 0 || static_cast<u32>(possible) > kMaxCpus)
     return fail(ExitCode::kUsage, "this machine has " + std::to_string(possible) + " CPUs", {},
@@ -324,7 +335,7 @@ Expected<void> Recording::State::attach(bpf_program* program) {
 }
 
 Expected<void> Recording::attach() {
-  libbpf_said.clear();
+  const Listening listening;
   // What ends something first, so that no interrupt begins for us whose end is not seen.
   for (const bool ends : {true, false}) {
     bpf_program* program = nullptr;
@@ -343,7 +354,7 @@ Expected<void> Recording::attach() {
 void Recording::detach() { state_->detach(); }
 
 Expected<std::vector<trace::SessionTask>> Recording::tasks_present() {
-  libbpf_said.clear();
+  const Listening listening;
   bpf_link* link = bpf_program__attach_iter(state_->skeleton->progs.each_task, nullptr);
   if (!link) return refused("cannot list the tasks", -errno);
   const Fd file(bpf_iter_create(bpf_link__fd(link)));

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // Any bytes as a trace to replay: the engine takes whatever the reader lets through, and counts add up.
 #include <cstdint>
+#include <cstdio>
 #include <span>
 
 #include "scheduler/core/check.h"
@@ -40,6 +41,7 @@ void replay_once(std::span<const std::byte> bytes, const trace::ReplayOptions& o
   REPRISE_CHECK((result->divergent > 0 || result->hashes_different > 0 || result->contract) ==
                 result->first_divergence.has_value());
   // The policies of the table keep to their contract whatever comes in.
+  if (result->contract) std::fprintf(stderr, "%s\n", result->contract->what.c_str());
   REPRISE_CHECK(!result->contract);
   REPRISE_CHECK(!result->first_divergence || !result->first_divergence->sentence.empty());
 }

@@ -8,7 +8,9 @@ from machine import ROOT, WORK, Case, again
 
 
 def same_bytes(outcome):
-    orderly(outcome)
+    document = orderly(outcome)
+    outcome.expect("recording.records_lost", document["recording"]["records_lost"], "==", 0)
+    outcome.expect("takeovers by the dispatcher", document["stats"]["fallbacks"], "==", 0)
     other = again(outcome.folder.parent) / outcome.name
     for name in ("live.rtrace", "live.json", "log", "dmesg", "uptime"):
         first, second = (folder / name for folder in (outcome.folder, other))

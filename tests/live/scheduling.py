@@ -3,7 +3,7 @@
 
 import re
 
-from checks import info, live, nothing_lost, orderly, policy_decides, quiet_kernel, replays
+from checks import info, live, no_page_faults, nothing_lost, orderly, policy_decides, quiet_kernel, replays
 from machine import Case
 
 
@@ -12,7 +12,7 @@ def attach(outcome):
     outcome.expect("sched_ext while it ran", outcome.text("attached").split(), "==", ["enabled", "reprise"])
     outcome.expect("hackbench's output", outcome.text("hackbench"), "contains", "Time:")
     counters = document["stats"]["dispatcher"]
-    for name in ("failed", "fallback", "no_slot", "congested"):
+    for name in ("failed", "no_slot", "congested"):
         outcome.expect(f"stats.dispatcher.{name}", counters[name], "==", 0)
     sessions = info(outcome)["sessions"]
     outcome.expect("sessions", len(sessions), "==", 1)
@@ -115,8 +115,7 @@ def idle(outcome):
     outcome.expect("percent of a CPU that the scheduler takes", percent, "<", 0.5)
     outcome.expect("stats.scheduler_cpu_ns of stats.time_ns, percent", stats["scheduler_cpu_ns"] / stats["time_ns"] * 100,
                    "<", 1.0)
-    outcome.expect("minor page faults of the scheduler's thread", stats["page_faults_minor"], "==", 0)
-    outcome.expect("major page faults of the scheduler's thread", stats["page_faults_major"], "==", 0)
+    no_page_faults(outcome, document)
     # The heartbeat comes once a second; without it the watchdog would.
     outcome.expect("runs of the scheduler", stats["dispatcher"]["scheduler_runs"], ">=", 10)
     outcome.note(f"scheduler takes {percent:.3f} % in {stats['dispatcher']['scheduler_runs']} runs")

@@ -63,7 +63,7 @@ def stopped(outcome):
     # Two seconds and more after it went on, the policy decides again, alone.
     last = [line.split() for line in outcome.text("stats").splitlines() if line[:9].strip().replace(".", "").isdigit()][-1]
     outcome.expect("decisions of the policy in the last second", int(last[4]), ">=", 100)
-    outcome.expect("share of the dispatcher in the last second", int(last[5]) / (int(last[4]) + int(last[5])), "<", 0.05)
+    outcome.expect("decisions of the dispatcher in the last second", int(last[5]), "<", int(last[4]) / 4)
     outcome.expect("recording.steps_lost", document["recording"]["steps_lost"], "==", 0)
     replays(outcome)
     outcome.note(f"{counters['recovered']} recovered, {counters['cancelled']} cancelled, longest wait "
@@ -91,7 +91,7 @@ def sysrq(outcome):
 def watchdog(outcome):
     document = live(outcome, ended_by="kernel", status=70)
     outcome.expect("exit.kind_text", document["exit"]["kind_text"], "contains", "watchdog")
-    outcome.expect("exit.message", document["exit"]["message"], "matches", r"failed to run for")
+    outcome.expect("exit.message", document["exit"]["message"], "matches", r"failed to (run for|check in)")
     outcome.expect("messages", outcome.text("log"), "contains", "the kernel threw the scheduler out")
     outcome.expect("the kernel's dump", outcome.text("live.rtrace.dump"), "matches", r"(?i)CPU states|runqueue|reprise")
     outcome.expect("hint", document["error"]["hint"], "contains", "reprise replay")

@@ -4,6 +4,6 @@
 . /extra/guest/lib.sh
 
 # shellcheck disable=SC2016  # the command's shell expands it
-live --policy "$1" --record "$CASE/live.rtrace" -- sh -c '
+live --policy "$1" --fallback-ms 1000 --record "$CASE/live.rtrace" -- sh -c '
     cat /sys/kernel/sched_ext/state /sys/kernel/sched_ext/root/ops >"$CASE/attached"
     hackbench -g "$0" -l "$1" >"$CASE/hackbench"' "${2:-2}" "${3:-100}"

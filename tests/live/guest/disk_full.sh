@@ -5,6 +5,6 @@
 
 mkdir -p /tmp/small
 mount -t tmpfs -o size=256k small /tmp/small
-live --policy vruntime --record /tmp/small/live.rtrace -- sh -c 'hackbench -g 2 -l 100 >hackbench'
+live --policy vruntime --no-syscalls --record /tmp/small/live.rtrace -- sh -c 'hackbench -g 2 -l 200 >hackbench'
 cp /tmp/small/live.rtrace "$CASE"
 umount /tmp/small

@@ -7,7 +7,7 @@ setting=/proc/sys/vm/compact_unevictable_allowed
 
 # Leaves PREFIX.* of what there is after the kill.
 kill_under_load() {
-    start_live --policy vruntime --record "$CASE/killed.rtrace" || exit 1
+    start_live --policy vruntime --no-syscalls --record "$CASE/killed.rtrace" || exit 1
     hackbench -g 2 -l 400 >hackbench.out &
     bench=$!
     sleep 3
