@@ -41,6 +41,9 @@ typedef int wire_s32;
 
 #pragma GCC diagnostic push
 #pragma GCC diagnostic error "-Wpadded"
+#if defined(__clang__) && defined(__cplusplus)
+#pragma clang diagnostic ignored "-Wnested-anon-types" /* plain C, and every compiler takes it */
+#endif
 
 /* ---- up, for the engine (meanings: scheduler/core/event.h) ---- */
 

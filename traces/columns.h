@@ -9,10 +9,13 @@
 
 #include <array>
 #include <concepts>
+#include <cstdlib>
 #include <cstring>
+#include <memory>
 #include <type_traits>
 #include <vector>
 
+#include "scheduler/core/check.h"
 #include "scheduler/core/types.h"
 #include "traces/message.h"
 
@@ -108,6 +111,33 @@ class ColumnReader {
   const u8* at_;
   const u8* end_;
   bool zero_;
+};
+
+/// A table of contexts that is empty again at the start of each frame, at no cost. Indices are taken modulo N: two
+/// tasks that share an entry make worse guesses, not errors. Pages are touched when they are used.
+template <typename Entry, u32 N>
+class FrameTable {
+ public:
+  static_assert(std::is_trivially_copyable_v<Entry>);
+  FrameTable() : slots_(static_cast<Slot*>(std::calloc(N, sizeof(Slot)))) { REPRISE_CHECK(slots_ != nullptr); }
+
+  Entry& operator[](u32 index) {
+    Slot& slot = slots_.get()[index % N];
+    if (slot.frame != frame_) slot = Slot{{}, frame_};
+    return slot.entry;
+  }
+  void next_frame() { ++frame_; }
+
+ private:
+  struct Slot {
+    Entry entry;
+    u32 frame;  // the last one that used it
+  };
+  struct Free {
+    void operator()(Slot* slots) const { std::free(slots); }
+  };
+  std::unique_ptr<Slot, Free> slots_;
+  u32 frame_ = 1;
 };
 
 template <std::size_t N>

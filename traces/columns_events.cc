@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "traces/columns_events.h"
 
-#include <memory>
-
 #include "scheduler/core/check.h"
 
 namespace reprise::trace {
@@ -135,30 +133,25 @@ void describe(Io& io, T& e, EventContext& c) {
 
 }  // namespace
 
-EventsEncoder::EventsEncoder() : context_(std::make_unique<EventContext>()) {}
-
 const EventsMessage& EventsEncoder::encode(std::span<const KernelEvent> events) {
   REPRISE_CHECK(!events.empty() && events.size() <= kMaxEventsPerFrame);
-  std::construct_at(context_.get());  // in place: it is large
+  context_.next_frame(events[0].time_ns);
   columns_.clear();
   message_ = EventsMessage{};
-  message_.first_ns = context_->time_ns = events[0].time_ns;
+  message_.first_ns = events[0].time_ns;
   message_.events = static_cast<u32>(events.size());
-  for (const KernelEvent& event : events) describe(columns_, event, *context_);
+  for (const KernelEvent& event : events) describe(columns_, event, context_);
   columns_.columns(message_.columns);
   return message_;
 }
 
-EventsDecoder::EventsDecoder() : context_(std::make_unique<EventContext>()) {}
-
 bool EventsDecoder::decode(const EventsMessage& message, std::vector<KernelEvent>& out) {
   out.clear();
   if (message.events == 0 || message.events > kMaxEventsPerFrame) return false;
-  std::construct_at(context_.get());
-  context_->time_ns = message.first_ns;
+  context_.next_frame(message.first_ns);
   columns_.open(message.columns);
   out.resize(message.events);
-  for (KernelEvent& event : out) describe(columns_, event, *context_);
+  for (KernelEvent& event : out) describe(columns_, event, context_);
   if (columns_.good() && columns_.used_up()) return true;
   out.clear();
   return false;

@@ -2,7 +2,6 @@
 // Kernel events to columns and back. Internal to traces/. As columns_steps.h.
 #pragma once
 
-#include <memory>
 #include <span>
 #include <vector>
 
@@ -13,8 +12,6 @@
 namespace reprise::trace {
 
 struct EventContext {
-  static constexpr u32 kTasks = 4096;
-
   struct OfTask {
     u64 exec_total_ns;  // CPU time at exec_at_ns, from where on it is expected to run on
     u64 exec_at_ns;
@@ -34,33 +31,36 @@ struct EventContext {
   u64 time_ns = 0;
   u32 cpu = 0;
   i32 task = 0;
-  std::array<OfTask, kTasks> tasks{};
-  std::array<OfCpu, kMaxCpus + 1> cpus{};
+  FrameTable<OfTask, 4096> tasks;
+  FrameTable<OfCpu, 2048> cpus;
 
-  OfTask& of_task(i32 tid) { return tasks[static_cast<u32>(tid) % kTasks]; }
-  OfCpu& of_cpu(u32 number) { return cpus[number < kMaxCpus ? number : kMaxCpus]; }
+  OfTask& of_task(i32 tid) { return tasks[static_cast<u32>(tid)]; }
+  OfCpu& of_cpu(u32 number) { return cpus[number]; }
+  void next_frame(u64 first_ns) {
+    time_ns = first_ns, cpu = 0, task = 0;
+    tasks.next_frame();
+    cpus.next_frame();
+  }
 };
 
 class EventsEncoder {
  public:
-  EventsEncoder();
   /// The frame is replaced by these, 1..kMaxEventsPerFrame. Valid until the next call.
   const EventsMessage& encode(std::span<const KernelEvent>);
 
  private:
   EventsMessage message_;
-  std::unique_ptr<EventContext> context_;
+  EventContext context_;
   ColumnsEncoder<kEventColumns> columns_;
 };
 
 class EventsDecoder {
  public:
-  EventsDecoder();
   /// False: the message breaks a limit or its columns contradict each other; `out` is then empty.
   bool decode(const EventsMessage&, std::vector<KernelEvent>& out);
 
  private:
-  std::unique_ptr<EventContext> context_;
+  EventContext context_;
   ColumnsDecoder<kEventColumns> columns_;
 };
 

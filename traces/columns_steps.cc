@@ -24,28 +24,28 @@ struct StepHead {
 
 template <typename Io, typename T>
 void describe_head(Io& io, T& s, StepContext& c) {
-  io.delta(kColNumber, s.number, c.number + 1);
-  io.delta(kColNow, s.now_ns, c.now_ns);
+  io.delta(kColNumber, s.number, c.frame.number + 1);
+  io.delta(kColNow, s.now_ns, c.frame.now_ns);
   io.plain(kColEventCount, s.events);
   io.plain(kColDecisionCount, s.decisions);
   io.plain(kColPreemptCount, s.preempts);
-  io.delta(kColIdleWordCount, s.idle_words, c.idle_words);
-  io.delta(kColRoom, s.room, c.room);
+  io.delta(kColIdleWordCount, s.idle_words, c.frame.idle_words);
+  io.delta(kColRoom, s.room, c.frame.room);
   io.plain(kColFlags, s.flags);
-  io.delta(kColLostEvents, s.lost_events, c.lost_events);
+  io.delta(kColLostEvents, s.lost_events, c.frame.lost_events);
   io.plain(kColBits, s.bits);
   if ((s.bits & kBitWake) != 0) io.delta(kColWakeAt, s.wake_at_ns, s.now_ns);
   if ((s.bits & kBitHash) != 0) io.fixed(kColStateHash, s.state_hash);
   if ((s.bits & kBitEnd) != 0) io.delta(kColEnd, s.end_ns, s.now_ns);
-  c.number = s.number, c.now_ns = s.now_ns, c.idle_words = s.idle_words, c.room = s.room;
-  c.lost_events = s.lost_events;
+  c.frame.number = s.number, c.frame.now_ns = s.now_ns, c.frame.idle_words = s.idle_words, c.frame.room = s.room;
+  c.frame.lost_events = s.lost_events;
 }
 
 template <typename Io, typename T>
 void describe_enqueue(Io& io, T& e, StepContext& c) {
   auto& q = e.enqueue;
-  StepContext::OfTask& task = c.of_task(e.task);
-  StepContext::OfCpu& cpu = c.of_cpu(e.cpu);
+  StepContext::OfTask& task = c.tasks[e.task];
+  StepContext::OfCpu& cpu = c.cpus[e.cpu];
   io.delta(kColEnqueueStopped, q.stopped_ns, e.time_ns);
   io.delta(kColEnqueueStarted, q.started_ns, q.stopped_ns);
   io.delta(kColEnqueueExec, q.exec_total_ns, task.exec_total_ns + (q.stopped_ns - q.started_ns));
@@ -71,7 +71,7 @@ void describe_task_new(Io& io, T& e, StepContext& c) {
   io.fixed(kColNewComm, comm[0]);
   io.fixed(kColNewComm, comm[1]);
   if constexpr (!Io::kEncodes) std::memcpy(n.comm, comm, sizeof comm);
-  c.of_task(e.task).weight = n.weight;
+  c.tasks[e.task].weight = n.weight;
 }
 
 template <typename Io, typename T>
@@ -91,7 +91,7 @@ void describe_raw(Io& io, T& e) {
 
 template <typename Io, typename T>
 void describe_payload(Io& io, T& e, StepContext& c) {
-  StepContext::OfTask& task = c.of_task(e.task);
+  StepContext::OfTask& task = c.tasks[e.task];
   switch (e.type) {
     case EventType::kEnqueue:
       return describe_enqueue(io, e, c);
@@ -150,16 +150,16 @@ void describe_event(Io& io, T& e, StepContext& c) {
     e.reserved = 0;
     std::memset(e.raw, 0, sizeof e.raw);
   }
-  io.delta(kColCpu, e.cpu, c.event_cpu);
-  io.delta(kColTime, e.time_ns, c.event_ns);
-  StepContext::OfCpu& cpu = c.of_cpu(e.cpu);
+  io.delta(kColCpu, e.cpu, c.frame.event_cpu);
+  io.delta(kColTime, e.time_ns, c.frame.event_ns);
+  StepContext::OfCpu& cpu = c.cpus[e.cpu];
   io.delta(kColSeq, e.seq, u32{cpu.seq + 1});
-  io.delta(kColTask, e.task, c.event_task);
-  StepContext::OfTask& task = c.of_task(e.task);
+  io.delta(kColTask, e.task, c.frame.event_task);
+  StepContext::OfTask& task = c.tasks[e.task];
   io.delta(kColTid, e.tid, widen(task.tid));
   io.delta(kColGeneration, e.generation, u32{task.generation + (e.type == EventType::kEnqueue ? 1 : 0)});
   io.plain(kColEventFlags, e.flags);
-  c.event_cpu = e.cpu, c.event_ns = e.time_ns, c.event_task = e.task;
+  c.frame.event_cpu = e.cpu, c.frame.event_ns = e.time_ns, c.frame.event_task = e.task;
   cpu.seq = e.seq, task.tid = e.tid, task.generation = e.generation;
   if ((type & kRawPayload) != 0) {
     describe_raw(io, e);
@@ -171,28 +171,26 @@ void describe_event(Io& io, T& e, StepContext& c) {
 template <typename Io, typename T>
 void describe_decision(Io& io, T& d, TaskSlot expected_task, StepContext& c) {
   io.delta(kColDecisionTask, d.task, expected_task);
-  io.delta(kColDecisionGeneration, d.generation, c.of_task(d.task).generation);
-  io.delta(kColDecisionCpu, d.cpu, widen(c.decision_cpu));
-  io.changed(kColDecisionFlags, d.flags, c.decision_flags);
-  io.delta(kColDecisionSlice, d.slice_ns, c.slice_ns);
-  io.delta(kColDecisionVtime, d.vtime, c.vtime);
-  c.decision_task = d.task, c.decision_cpu = d.cpu, c.decision_flags = d.flags;
-  c.slice_ns = d.slice_ns, c.vtime = d.vtime;
+  io.delta(kColDecisionGeneration, d.generation, c.tasks[d.task].generation);
+  io.delta(kColDecisionCpu, d.cpu, widen(c.frame.decision_cpu));
+  io.changed(kColDecisionFlags, d.flags, c.frame.decision_flags);
+  io.delta(kColDecisionSlice, d.slice_ns, c.frame.slice_ns);
+  io.delta(kColDecisionVtime, d.vtime, c.frame.vtime);
+  c.frame.decision_task = d.task, c.frame.decision_cpu = d.cpu, c.frame.decision_flags = d.flags;
+  c.frame.slice_ns = d.slice_ns, c.frame.vtime = d.vtime;
 }
 
 template <typename Io, typename T>
 void describe_preempt(Io& io, T& cpu, StepContext& c) {
-  io.delta(kColPreemptCpu, cpu, widen(c.preempt_cpu));
-  c.preempt_cpu = cpu;
+  io.delta(kColPreemptCpu, cpu, widen(c.frame.preempt_cpu));
+  c.frame.preempt_cpu = cpu;
 }
 
 TaskSlot expected_task(std::span<const Event> events, std::size_t i, const StepContext& c) {
-  return i < events.size() ? events[i].task : c.decision_task;
+  return i < events.size() ? events[i].task : c.frame.decision_task;
 }
 
 }  // namespace
-
-StepsEncoder::StepsEncoder() : context_(std::make_unique<StepContext>()) {}
 
 bool StepsEncoder::fits(const StepRecord& step) const {
   return message_.steps < kMaxStepsPerFrame && message_.events + step.input.events.size() <= kMaxEventsPerFrame &&
@@ -206,11 +204,11 @@ void StepsEncoder::add(const StepRecord& step) {
   REPRISE_CHECK(fits(step));
   REPRISE_CHECK(in.events.size() <= kMaxEventsPerStep && step.decisions.size() <= kMaxDecisionsPerStep);
   REPRISE_CHECK(step.preempts.size() <= kMaxPreemptsPerStep && in.idle.size() <= kCpuWords);
-  StepContext& c = *context_;
+  StepContext& c = context_;
   if (message_.steps == 0) {
     message_.first_number = in.number;
-    message_.first_ns = c.now_ns = c.event_ns = in.now_ns;
-    c.number = in.number - 1;
+    message_.first_ns = c.frame.now_ns = c.frame.event_ns = in.now_ns;
+    c.frame.number = in.number - 1;
   }
   const u32 bits = (step.more ? kBitMore : 0u) | (step.wake_at_ns != 0 ? kBitWake : 0u) |
                    (step.state_hash != 0 ? kBitHash : 0u) | (step.end_ns != 0 ? kBitEnd : 0u);
@@ -229,8 +227,8 @@ void StepsEncoder::add(const StepRecord& step) {
                       bits};
   describe_head(columns_, head, c);
   for (std::size_t i = 0; i < in.idle.size(); ++i) {
-    columns_.changed(kColIdle, in.idle[i], c.idle[i]);
-    c.idle[i] = in.idle[i];
+    columns_.changed(kColIdle, in.idle[i], c.frame.idle[i]);
+    c.frame.idle[i] = in.idle[i];
   }
   for (const Event& event : in.events) describe_event(columns_, event, c);
   for (std::size_t i = 0; i < step.decisions.size(); ++i) {
@@ -251,11 +249,11 @@ const StepsMessage& StepsEncoder::message() {
 
 void StepsEncoder::clear() {
   message_ = StepsMessage{};
-  std::construct_at(context_.get());  // in place: it is large
+  context_.next_frame();
   columns_.clear();
 }
 
-StepsDecoder::StepsDecoder() : context_(std::make_unique<StepContext>()), storage_(std::make_unique<Storage>()) {}
+StepsDecoder::StepsDecoder() : storage_(std::make_unique<Storage>()) {}
 
 bool StepsDecoder::open(const StepsMessage& message) {
   left_ = 0;
@@ -266,17 +264,17 @@ bool StepsDecoder::open(const StepsMessage& message) {
   }
   counts_ = message;
   left_ = message.steps;
-  std::construct_at(context_.get());
-  context_->number = message.first_number - 1;
-  context_->now_ns = context_->event_ns = message.first_ns;
+  context_.next_frame();
+  context_.frame.number = message.first_number - 1;
+  context_.frame.now_ns = context_.frame.event_ns = message.first_ns;
   columns_.open(message.columns);
   return true;
 }
 
 bool StepsDecoder::next(StepRecord& step) {
   REPRISE_CHECK(left_ > 0);
-  StepContext& c = *context_;
-  const u64 previous_number = c.number;
+  StepContext& c = context_;
+  const u64 previous_number = c.frame.number;
   StepHead head{};
   describe_head(columns_, head, c);
   const bool within = columns_.good() && head.number > previous_number &&
@@ -291,8 +289,8 @@ bool StepsDecoder::next(StepRecord& step) {
   counts_.events -= head.events, counts_.decisions -= head.decisions;
   counts_.preempts -= head.preempts, counts_.idle_words -= head.idle_words;
   for (u32 i = 0; i < head.idle_words; ++i) {
-    columns_.changed(kColIdle, storage_->idle[i], c.idle[i]);
-    c.idle[i] = storage_->idle[i];
+    columns_.changed(kColIdle, storage_->idle[i], c.frame.idle[i]);
+    c.frame.idle[i] = storage_->idle[i];
   }
   step.input.number = head.number, step.input.now_ns = head.now_ns;
   step.input.room = head.room, step.input.flags = head.flags, step.input.lost_events = head.lost_events;
@@ -311,7 +309,7 @@ bool StepsDecoder::next(StepRecord& step) {
 }
 
 void StepsDecoder::decode_payload(StepRecord& step, u32 events, u32 decisions, u32 preempts) {
-  StepContext& c = *context_;
+  StepContext& c = context_;
   for (u32 i = 0; i < events; ++i) describe_event(columns_, storage_->events[i], c);
   step.input.events = std::span(storage_->events).first(events);
   for (u32 i = 0; i < decisions; ++i) {

@@ -3,7 +3,7 @@
 //
 // What is expected of a field depends on what came before it in the same frame: the same task's last event, the same
 // CPU's, the previous decision. Contexts start empty in each frame, so that frames stand for themselves.
-// Thread safety: none. Memory: about 350 KiB for each object, fixed but for the columns themselves.
+// Thread safety: none. Memory: at most 250 KiB for each object, and the columns themselves.
 #pragma once
 
 #include <memory>
@@ -14,11 +14,8 @@
 
 namespace reprise::trace {
 
-/// What a field may be compared with. Tables are indexed modulo their size: two tasks that share an entry make
-/// worse guesses, not errors.
+/// What a field may be compared with.
 struct StepContext {
-  static constexpr u32 kTasks = 4096;
-
   struct OfTask {
     u64 exec_total_ns;
     i32 tid;
@@ -31,35 +28,39 @@ struct StepContext {
     u32 seq;
     TaskSlot waker;
   };
+  struct OfFrame {
+    u64 number, now_ns, lost_events;
+    u32 room, idle_words;
+    std::array<u64, kCpuWords> idle;
+    u64 event_ns;
+    u32 event_cpu;
+    TaskSlot event_task;
+    TaskSlot decision_task;
+    i32 decision_cpu, preempt_cpu;
+    u32 decision_flags;
+    u64 slice_ns, vtime;
+  };
 
-  u64 number = 0, now_ns = 0, lost_events = 0;
-  u32 room = 0, idle_words = 0;
-  std::array<u64, kCpuWords> idle{};
-  u64 event_ns = 0;
-  u32 event_cpu = 0;
-  TaskSlot event_task = 0;
-  TaskSlot decision_task = 0;
-  i32 decision_cpu = 0, preempt_cpu = 0;
-  u32 decision_flags = 0;
-  u64 slice_ns = 0, vtime = 0;
-  std::array<OfTask, kTasks> tasks{};
-  std::array<OfCpu, kMaxCpus + 1> cpus{};
+  OfFrame frame{};
+  FrameTable<OfTask, 4096> tasks;
+  FrameTable<OfCpu, 2048> cpus;
 
-  OfTask& of_task(TaskSlot slot) { return tasks[slot % kTasks]; }
-  OfCpu& of_cpu(u32 cpu) { return cpus[cpu < kMaxCpus ? cpu : kMaxCpus]; }
+  void next_frame() {
+    frame = {};
+    tasks.next_frame();
+    cpus.next_frame();
+  }
 };
 
 class StepsEncoder {
  public:
-  StepsEncoder();
-
   /// How full the frame is.
   [[nodiscard]] u32 steps() const { return message_.steps; }
   [[nodiscard]] u32 events() const { return message_.events; }
   [[nodiscard]] u32 decisions() const { return message_.decisions; }
   [[nodiscard]] u64 first_number() const { return message_.first_number; }
   [[nodiscard]] u64 first_ns() const { return message_.first_ns; }
-  [[nodiscard]] u64 last_ns() const { return context_->now_ns; }
+  [[nodiscard]] u64 last_ns() const { return context_.frame.now_ns; }
   /// The step goes into the frame without breaking a limit.
   [[nodiscard]] bool fits(const StepRecord&) const;
 
@@ -71,7 +72,7 @@ class StepsEncoder {
 
  private:
   StepsMessage message_;
-  std::unique_ptr<StepContext> context_;
+  StepContext context_;
   ColumnsEncoder<kStepColumns> columns_;
 };
 
@@ -100,7 +101,7 @@ class StepsDecoder {
 
   u32 left_ = 0;
   StepsMessage counts_;  // what is left of each
-  std::unique_ptr<StepContext> context_;
+  StepContext context_;
   std::unique_ptr<Storage> storage_;
   ColumnsDecoder<kStepColumns> columns_;
 };

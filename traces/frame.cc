@@ -104,16 +104,17 @@ Compressor::~Compressor() { ZSTD_freeCCtx(static_cast<ZSTD_CCtx*>(context_)); }
 
 void Compressor::pack(ByteView raw, FrameHeader& header, Bytes& payload) {
   REPRISE_CHECK(raw.size() <= kMaxRawBytes);
-  payload.resize(ZSTD_compressBound(raw.size()));
-  const std::size_t size = ZSTD_compressCCtx(static_cast<ZSTD_CCtx*>(context_), payload.data(), payload.size(),
-                                             raw.data(), raw.size(), level_);
-  if (ZSTD_isError(size) == 0 && size < raw.size()) {
-    header.codec = Codec::kZstd;
-    payload.resize(size);
-  } else {
-    header.codec = Codec::kPlain;
-    payload.assign(raw.begin(), raw.end());
+  header.codec = Codec::kPlain;
+  if (level_ > 0) {
+    payload.resize(ZSTD_compressBound(raw.size()));
+    const std::size_t size = ZSTD_compressCCtx(static_cast<ZSTD_CCtx*>(context_), payload.data(), payload.size(),
+                                               raw.data(), raw.size(), level_);
+    if (ZSTD_isError(size) == 0 && size < raw.size()) {
+      header.codec = Codec::kZstd;
+      payload.resize(size);
+    }
   }
+  if (header.codec == Codec::kPlain) payload.assign(raw.begin(), raw.end());
   header.raw_bytes = static_cast<u32>(raw.size());
   header.payload_bytes = static_cast<u32>(payload.size());
   header.payload_checksum = checksum(payload);

@@ -2,12 +2,12 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # In the guest of ../vm_compare: measures each scheduler of a list in turn, in the same boot. Lines of JSON on stdout.
 #
-#   compare.sh LIST ROUND_TRIPS REPEATS LOOPS      LOOPS 0: without hackbench
+#   compare.sh LIST ROUND_TRIPS REPEATS LOOPS HACKBENCH_REPEATS      LOOPS 0: without hackbench
 #
 # A line of LIST is "name|operations|command": the name that the kernel shows while it is attached, and how it is
 # started. Without a command: the kernel's own.
 
-list=$1 round_trips=$2 repeats=$3 loops=$4
+list=$1 round_trips=$2 repeats=$3 loops=$4 hackbench_repeats=$5
 sys=/sys/kernel/sched_ext
 
 fail() {
@@ -37,9 +37,9 @@ measure_all() {
         count_calls -l "$name" -s "$pid" -- ping_pong -n "$round_trips" -r 1 || fail "count_calls under $name"
     fi
     [ "$loops" = 0 ] && return 0
-    measured -l "$name" -t hackbench_processes -s "$pid" -r "$repeats" -- hackbench -g 4 -l "$loops" -p ||
+    measured -l "$name" -t hackbench_processes -s "$pid" -r "$hackbench_repeats" -- hackbench -g 4 -l "$loops" -p ||
         fail "hackbench under $name"
-    measured -l "$name" -t hackbench_threads -s "$pid" -r "$repeats" -- hackbench -g 4 -l "$loops" -p -T ||
+    measured -l "$name" -t hackbench_threads -s "$pid" -r "$hackbench_repeats" -- hackbench -g 4 -l "$loops" -p -T ||
         fail "hackbench -T under $name"
 }
 
