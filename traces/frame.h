@@ -94,8 +94,8 @@ struct Trailer {
 /// xxh3, 64 bits, seed 0.
 [[nodiscard]] u64 checksum(ByteView);
 
-/// `level`: zstd's, 0: packs nothing. Fills in header.codec, sizes and payload_checksum; `payload` gets what goes to the file: compressed where that is
-/// smaller. `raw` is at most kMaxRawBytes.
+/// `level`: zstd's, 0: packs nothing. Fills in header.codec, sizes and payload_checksum; `payload` gets what goes to
+/// the file: compressed where that is smaller. `raw` is at most kMaxRawBytes.
 class Compressor {
  public:
   explicit Compressor(int level);

@@ -7,8 +7,8 @@
 
 namespace reprise::trace {
 
-Expected<std::unique_ptr<FileSink>> FileSink::create(std::unique_ptr<WritableFile> file) {
-  std::unique_ptr<FileSink> sink(new FileSink(std::move(file)));
+Expected<std::unique_ptr<FileSink>> FileSink::create(std::unique_ptr<WritableFile> file, int level) {
+  std::unique_ptr<FileSink> sink(new FileSink(std::move(file), level));
   if (auto done = sink->file_->append(encode(FileHeader{})); !done) return std::unexpected(done.error());
   sink->bytes_ = kFileHeaderBytes;
   return sink;

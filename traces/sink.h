@@ -30,7 +30,7 @@ class FrameSink {
 class FileSink : public FrameSink {
  public:
   /// Writes the file's header.
-  static Expected<std::unique_ptr<FileSink>> create(std::unique_ptr<WritableFile>);
+  static Expected<std::unique_ptr<FileSink>> create(std::unique_ptr<WritableFile>, int index_compression_level = 3);
 
   /// On failure the file is cut back to its last whole frame.
   Expected<void> put(FrameHeader header, ByteView payload) override;
@@ -39,7 +39,7 @@ class FileSink : public FrameSink {
   [[nodiscard]] u64 bytes() const override { return bytes_; }
 
  private:
-  explicit FileSink(std::unique_ptr<WritableFile> file) : file_(std::move(file)) {}
+  FileSink(std::unique_ptr<WritableFile> file, int level) : file_(std::move(file)), compressor_(level) {}
   Expected<void> write_frame(const FrameHeader&, ByteView payload);
   Expected<void> write_index();
   void add_to_index(const FrameHeader&);
@@ -52,7 +52,7 @@ class FileSink : public FrameSink {
   ColumnsEncoder<kIndexColumns> index_;
   FrameHeader previous_;  // entry of the index
   u64 previous_offset_ = 0;
-  Compressor compressor_{3};
+  Compressor compressor_;
   Bytes raw_, packed_;
 };
 

@@ -21,7 +21,7 @@
 namespace reprise::trace {
 
 struct WriterOptions {
-  int compression_level = 1;          // zstd, 1..19
+  int compression_level = 1;          // zstd, 1..19; 0: none
   u64 frame_interval_ns = kNsPerSec;  // a frame covers at most this much
   u32 frame_items = 16'384;           // and holds at most about so many events or decisions; 1..16384
 };

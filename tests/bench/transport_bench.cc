@@ -240,14 +240,19 @@ void measure(benchmark::State& state, Kernel& kernel, const Ticks& ticks, const 
   state.SetItemsProcessed(static_cast<std::int64_t>(state.iterations()) * batch);
 }
 
-// Remembers what the comparison at the end needs.
+// Shows medians only, and remembers what the comparison at the end needs. The file that --benchmark_out names has all.
 class Reporter : public benchmark::ConsoleReporter {
  public:
+  Reporter() : ConsoleReporter(OO_Tabular) {}
   void ReportRuns(const std::vector<Run>& runs) override {
-    for (const Run& run : runs)
-      if (run.run_type == Run::RT_Aggregate && run.aggregate_name == "median")
-        medians[run.run_name.function_name] = run.counters.at("median_ns");
-    ConsoleReporter::ReportRuns(runs);
+    std::vector<Run> shown;
+    for (const Run& run : runs) {
+      if (run.error_occurred) shown.push_back(run);
+      if (run.run_type != Run::RT_Aggregate || run.aggregate_name != "median") continue;
+      medians[run.run_name.function_name] = run.counters.at("median_ns");
+      shown.push_back(run);
+    }
+    if (!shown.empty()) ConsoleReporter::ReportRuns(shown);
   }
   std::map<std::string, double> medians;
 };

@@ -18,12 +18,21 @@ struct Field {
 };
 
 constexpr Field kFile[] = {{8, "magic"}, {2, "format"}, {2, "schema"}, {4, "reserved"}, {8, "checksum"}};
-constexpr Field kFrame[] = {{4, "magic"},        {2, "kind"},       {2, "codec"},    {4, "payload bytes"},
-                            {4, "message bytes"}, {4, "number"},    {4, "session"},  {8, "first time"},
-                            {8, "last time"},    {8, "first step"}, {8, "checksum of the payload"},
-                            {4, "items"},        {4, "checksum of the header"}};
-constexpr Field kTrailer[] = {{8, "magic"}, {8, "offset of the last index frame"}, {4, "frames"}, {4, "reserved"},
-                              {8, "checksum"}};
+constexpr Field kFrame[] = {{4, "magic"},
+                            {2, "kind"},
+                            {2, "codec"},
+                            {4, "payload bytes"},
+                            {4, "message bytes"},
+                            {4, "number"},
+                            {4, "session"},
+                            {8, "first time"},
+                            {8, "last time"},
+                            {8, "first step"},
+                            {8, "checksum of the payload"},
+                            {4, "items"},
+                            {4, "checksum of the header"}};
+constexpr Field kTrailer[] = {
+    {8, "magic"}, {8, "offset of the last index frame"}, {4, "frames"}, {4, "reserved"}, {8, "checksum"}};
 
 void print(const Bytes& bytes, std::size_t at, std::size_t count, const std::string& what) {
   std::string hex;
@@ -51,11 +60,12 @@ int main(int argc, char** argv) {
     std::ifstream in(argv[1], std::ios::binary);
     bytes.assign(std::istreambuf_iterator<char>(in), {});
   }
-  static constexpr const char* kKinds[] = {"?", "session", "steps", "kernel events", "snapshot", "losses", "end", "index"};
+  static constexpr const char* kKinds[] = {"?",        "session", "steps", "kernel events",
+                                           "snapshot", "losses",  "end",   "index"};
   std::size_t at = print_fields(bytes, 0, kFile);
   while (at + trace::kFrameHeaderBytes <= bytes.size()) {
-    const auto header = trace::decode_frame_header(
-        std::span<const u8, trace::kFrameHeaderBytes>(&bytes[at], trace::kFrameHeaderBytes));
+    const auto header =
+        trace::decode_frame_header(std::span<const u8, trace::kFrameHeaderBytes>(&bytes[at], trace::kFrameHeaderBytes));
     if (!header) break;
     const auto kind = static_cast<std::size_t>(header->kind);
     fmt::print("\nframe {}: {}\n", header->number, kind < std::size(kKinds) ? kKinds[kind] : "?");

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// Writes small traces of all shapes into a folder: the corpus of the fuzzers (tests/fuzz/corpus/trace), and the golden
-// trace of a format version (tests/replay/golden). Usage: PROGRAM FOLDER
+// Writes small traces of all shapes into a folder: the corpus of the fuzzers (tests/fuzz/corpus/trace). With --golden,
+// the golden trace of a format version (tests/replay/golden), which stays as it is once that version is released.
+// Usage: PROGRAM FOLDER [--golden]
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
@@ -21,8 +22,8 @@ void save(const std::filesystem::path& folder, const char* name, const Bytes& by
   std::printf("%s %zu\n", path.c_str(), bytes.size());
 }
 
-/// One kernel event of each type, and one that is yet to be invented.
-Bytes all_types() {
+/// A session without steps: kernel events of each type, and one that is yet to be invented.
+void write_all_types(trace::Writer& writer) {
   std::vector<trace::KernelEvent> events;
   for (u8 type = 1; type <= trace::kKernelEventTypeLast + 1; ++type) {
     for (u32 i = 0; i < 3; ++i) {
@@ -32,14 +33,29 @@ Bytes all_types() {
     }
   }
   const std::vector<trace::Loss> losses = {{trace::LossRing::kKernelEvents, 1, 5}};
-  Bytes bytes;
-  const auto writer = test::writer_to(bytes);
   trace::SessionInfo passive;
   passive.kind = trace::SessionKind::kPassive;
-  (void)writer->begin_session(passive);
-  (void)writer->add_events(events);
-  (void)writer->add_loss({kNsPerSec, losses});
-  (void)writer->end_session({});
+  (void)writer.begin_session(passive);
+  (void)writer.add_events(events);
+  (void)writer.add_loss({kNsPerSec, losses});
+  (void)writer.end_session({});
+}
+
+Bytes all_types() {
+  Bytes bytes;
+  const auto writer = test::writer_to(bytes);
+  write_all_types(*writer);
+  (void)writer->finish();
+  return bytes;
+}
+
+/// Everything that the format has, in little space.
+Bytes golden(const Recording& recording) {
+  Bytes bytes;
+  const auto writer = test::writer_to(bytes, {.frame_items = 16});
+  write_session(*writer, recording,
+                {.count = 24, .hash_every = 8, .snapshot_every = 12, .missing_first = 20, .missing_count = 2});
+  write_all_types(*writer);
   (void)writer->finish();
   return bytes;
 }
@@ -56,7 +72,7 @@ Bytes two_sessions(const Recording& recording) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc != 2) return 2;
+  if (argc < 2) return 2;
   const std::filesystem::path folder = argv[1];
   const auto small = [](const char* policy, u32 faults) {
     return Recording({.policy = policy,
@@ -65,6 +81,10 @@ int main(int argc, char** argv) {
                       .duration_ns = 2 * kNsPerMs});
   };
   const Recording vruntime = small("vruntime", 0);
+  if (argc > 2) {
+    save(folder, "v1", golden(vruntime));
+    return 0;
+  }
   const trace::WriterOptions frames{.frame_items = 64};
   save(folder, "vruntime", make_trace(vruntime, {.hash_every = 8, .snapshot_every = 40, .writer = frames}));
   save(folder, "fifo_faults", make_trace(small("fifo", 300), {.hash_every = 8, .writer = frames}));

@@ -169,6 +169,41 @@ trace::Bytes make_trace(const Recording& recording, const Shape& shape) {
 
 trace::Bytes make_trace(const Workload& workload, const Shape& shape) { return make_trace(Recording(workload), shape); }
 
+trace::Bytes tiny_trace() {
+  trace::SessionInfo info;
+  info.policy = "fifo";
+  info.cpus = 1, info.max_tasks = 4;
+  info.start_ns = 1'000'000'000;
+  Event enqueue{};
+  enqueue.type = EventType::kEnqueue;
+  enqueue.time_ns = 1'000'010'000;
+  enqueue.task = 2, enqueue.tid = 77, enqueue.generation = 1, enqueue.seq = 1, enqueue.flags = kEnqueueWakeup;
+  enqueue.enqueue.weight = kWeightDefault, enqueue.enqueue.waker = kNoTask, enqueue.enqueue.allowed_cpus = 1;
+  const Decision decision{2, 1, kAnyCpu, 0, 20'000'000, 0};
+  const u64 idle = 1;
+  trace::StepRecord step;
+  step.input = {.number = 1, .now_ns = 1'000'012'000, .events = {&enqueue, 1}, .idle = {&idle, 1}, .room = 448};
+  step.decisions = {&decision, 1};
+  step.end_ns = 1'000'013'500;
+  KernelEvent gets{};
+  gets.type = KernelEventType::kSwitch;
+  gets.time_ns = 1'000'016'000, gets.seq = 2, gets.tid = 77, gets.b = u64{trace::kClassExt} << 40;
+
+  trace::Bytes bytes;
+  auto sink = trace::FileSink::create(std::make_unique<VectorFile>(bytes), 0);
+  REPRISE_CHECK(sink.has_value());
+  trace::Writer writer(std::move(*sink), {.compression_level = 0});
+  REPRISE_CHECK(writer.begin_session(info).has_value());
+  REPRISE_CHECK(writer.add_step(step).has_value());
+  REPRISE_CHECK(writer.add_events({&gets, 1}).has_value());
+  trace::SessionEnd end;
+  end.end_ns = 1'000'020'000;
+  end.reason = "done";
+  REPRISE_CHECK(writer.end_session(end).has_value());
+  REPRISE_CHECK(writer.finish().has_value());
+  return bytes;
+}
+
 trace::PolicyFinder finder() {
   return [](std::string_view spec) -> Expected<trace::ChosenPolicy> {
     auto found = parse_policy(spec);

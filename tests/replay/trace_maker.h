@@ -81,6 +81,10 @@ void write_session(trace::Writer&, const Recording&, const Shape& = {});
 [[nodiscard]] trace::Bytes make_trace(const Recording&, const Shape& = {});
 [[nodiscard]] trace::Bytes make_trace(const Workload& = {}, const Shape& = {});
 
+/// The smallest trace that says something: a session, a step with one event and one decision, a kernel event, an end.
+/// Not compressed. docs/trace_format.md explains it byte by byte.
+[[nodiscard]] trace::Bytes tiny_trace();
+
 [[nodiscard]] trace::PolicyFinder finder();
 
 [[nodiscard]] inline bool same_bytes(std::span<const Event> a, std::span<const Event> b) {
