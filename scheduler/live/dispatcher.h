@@ -31,7 +31,7 @@ struct DispatcherSettings {
   u32 interests = 0;                   // PolicyInterest
   std::size_t events_bytes = 4 << 20;  // powers of two
   std::size_t decisions_bytes = 1 << 20;
-  std::size_t recording_bytes = 16 << 20;
+  std::size_t recording_bytes = 64 << 20;
 };
 
 /// Why the kernel let the scheduler go, in words.
