@@ -8,13 +8,17 @@ setting=/proc/sys/vm/compact_unevictable_allowed
 # Leaves PREFIX.* of what there is after the kill.
 kill_under_load() {
     start_live --policy vruntime --no-syscalls --record "$CASE/killed.rtrace" || exit 1
-    hackbench -g 2 -l 400 >hackbench.out &
+    # Again and again until it has survived the kill, however fast the machine is.
+    rm -f enough
+    (while [ ! -e enough ]; do hackbench -g 2 -l 50 || exit 1; done) >hackbench.out &
     bench=$!
     sleep 3
     kill -0 $bench && echo yes >"$1.loaded"
     kill -9 "$live"
     wait "$live"
     await disabled && echo yes >"$1.disabled"
+    sleep 1
+    touch enough
     wait $bench
     echo $? >"$1.hackbench"
     cat $setting >"$1.setting"
