@@ -8,7 +8,7 @@
 #include <cstring>
 #include <ctime>
 
-#include "scheduler/live/wire.h"
+#include "scheduler/wire/wire.h"
 
 namespace reprise::live {
 namespace {
@@ -77,7 +77,7 @@ void Loop::take_events() {
   dispatcher_.events().drain([this](const std::byte* record, u32 size) {
     if (events_.size() == kMaxEventsPerStep) return false;
     Event event;
-    if (decode(record, size, event))
+    if (wire::decode(record, size, event))
       events_.push_back(event);
     else
       counters_.malformed.fetch_add(1, std::memory_order_relaxed);
@@ -92,11 +92,11 @@ void Loop::submit() {
     std::memcpy(ring.next(), &message, sizeof(message));
     ++submitted_;
   };
-  for (const Decision& decision : output_.decisions()) put(encode(decision));
+  for (const Decision& decision : output_.decisions()) put(wire::encode(decision));
   for (const i32 cpu : output_.preempts())
-    if (ring.room()) put(encode_preempt(cpu));
+    if (ring.room()) put(wire::encode_preempt(cpu));
   if (output_.wake_at_ns != wish_sent_ns_ && ring.room()) {
-    put(encode_wake_at(output_.wake_at_ns));
+    put(wire::encode_wake_at(output_.wake_at_ns));
     wish_sent_ns_ = output_.wake_at_ns;
   }
   if (submitted_ == before) return;

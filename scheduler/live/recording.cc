@@ -23,7 +23,7 @@
 #include "recorder_bpf.skel.h"
 #include "scheduler/live/kernel_features.h"
 #include "scheduler/live/ring.h"
-#include "scheduler/live/wire.h"
+#include "scheduler/wire/wire.h"
 
 namespace reprise::live {
 
@@ -396,7 +396,7 @@ std::size_t Recording::drain(std::span<trace::KernelEvent> out) {
   state_->ring.drain([&](const std::byte* record, u32 size) {
     if (count == out.size()) return false;
     trace::KernelEvent& event = out[count];
-    if (!decode(record, size, event) || event.cpu >= state_->cpus) {
+    if (!wire::decode(record, size, event) || event.cpu >= state_->cpus) {
       ++state_->malformed;
       return true;
     }

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
-#include "scheduler/live/wire.h"
+#include "scheduler/wire/wire.h"
 
 #include <cstring>
 
-namespace reprise::live {
+namespace reprise::wire {
 
 // The records were laid out alike on purpose, so that decoding is a checked copy. What must agree for that:
 #define SAME(wire_type, wire_field, core_type, core_field) \
@@ -111,4 +111,4 @@ wire_message encode_wake_at(u64 time_ns) {
           .reserved = 0};
 }
 
-}  // namespace reprise::live
+}  // namespace reprise::wire

@@ -6,7 +6,7 @@
 #include "scheduler/core/step.h"
 #include "traces/kernel_event.h"
 
-namespace reprise::live {
+namespace reprise::wire {
 
 /// False for a record of the wrong size or of an unknown type: it must be counted, and dropped.
 [[nodiscard]] bool decode(const std::byte* record, u32 size, Event& event);
@@ -16,4 +16,4 @@ namespace reprise::live {
 [[nodiscard]] wire_message encode_preempt(i32 cpu);
 [[nodiscard]] wire_message encode_wake_at(u64 time_ns);
 
-}  // namespace reprise::live
+}  // namespace reprise::wire

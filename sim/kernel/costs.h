@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// What the kernel's own work costs, in nanoseconds of CPU time. The defaults stand for a present-day x86 server; what
+// was fitted from a recording replaces them.
+#pragma once
+
+#include <span>
+#include <string_view>
+
+#include "scheduler/core/types.h"
+
+namespace reprise::sim {
+
+struct Costs {
+  u64 schedule = 150;           // __schedule up to the pick, whether or not it switches
+  u64 context_switch = 900;     // context_switch: address space, registers, first cache misses
+  u64 migration_llc = 1'000;    // a task's first run on another CPU of the same last-level cache
+  u64 migration_far = 4'000;    // ... of another one
+  u64 wakeup = 600;             // try_to_wake_up, paid by the waker
+  u64 wakeup_ipi = 1'200;       // from the sending of an interrupt to another CPU until it acts on it
+  u64 idle_exit = 1'500;        // until an idle CPU is out of its idle loop
+  u64 tick = 900;               // sched_tick and the interrupt around it
+  u64 timer = 900;              // a timer's interrupt, without what its function does
+  u64 yield = 200;              // the system call
+  u64 fork = 25'000;            // copy_process, paid by the parent
+  u64 exit = 20'000;            // do_exit, after which the task is gone
+  u64 bpf_select_cpu = 80;      // ops.select_cpu
+  u64 bpf_enqueue = 350;        // ops.enqueue: hand-up
+  u64 bpf_dispatch = 250;       // ops.dispatch, without what it carries out
+  u64 bpf_decision = 250;       // carrying one decision out
+  u64 bpf_running = 60;         // ops.running and ops.stopping, each
+  u64 step = 900;               // a step of the scheduler's loop
+  u64 step_event = 90;          // per event in it
+  u64 step_decision = 60;       // per decision out of it
+  u64 turn = 350;               // a turn of its loop that finds nothing to do
+  u64 restart = 20 * kNsPerMs;  // from the end of a session to the next one's attach (CPU hotplug)
+};
+
+struct CostField {
+  std::string_view name;
+  u64 Costs::* field;
+  std::string_view summary;
+};
+
+/// All fields in their order, for printing, storing and setting them by name.
+[[nodiscard]] std::span<const CostField> cost_fields();
+
+}  // namespace reprise::sim

@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "sim/kernel/machine.h"
+
+#include <cstring>
+
+#include "sim/kernel/fair.h"
+
+namespace reprise::sim {
+
+using trace::KernelEvent;
+using trace::KernelEventType;
+
+Machine::Machine(const SimOptions& with, Behaviour& does, EventSink* events, StepSink* steps)
+    : options(with),
+      behaviour(does),
+      events_to(events),
+      steps_to(steps),
+      tick_ns(kNsPerSec / with.hz),
+      tick_cost(with.costs.tick < tick_ns / 2 ? with.costs.tick : tick_ns / 2),
+      cpus(with.topology.size()),
+      places(with.topology.cpus),
+      idle(with.topology),
+      fault_random(Prng::seeded(with.seed).split("faults")) {
+  for (u32 cpu = 0; cpu < cpu_count(); ++cpu) {
+    const EventQueue::Slot slot = queue.take_slot();
+    REPRISE_CHECK(slot == cpu);
+    data.emplace_back();
+    online_mask.bits[cpu / 64] |= 1ull << (cpu % 64);
+    cpus[cpu].local.init(kNoDsq - 1 - cpu);
+  }
+  all_mask = online_mask;
+  std::strcpy(idle_task.comm, "swapper");
+  idle_task.flags = PF_KTHREAD;
+  init_task.pid = init_task.tgid = 1;
+  std::strcpy(init_task.comm, "init");
+  kicked.reserve(cpu_count());
+}
+
+Machine::~Machine() = default;
+
+Expected<void> Machine::begin() {
+  if (!ext()) {
+    fair = std::make_unique<Fair>(*this);
+    if (error) return std::unexpected(*error);
+    return {};
+  }
+  global.init(kNoDsq - 1 - kMaxCpus);
+  if (auto done = attach(); !done) return done;
+  if (options.faults.hotplug_every_ns) event_at(options.faults.hotplug_every_ns, {.kind = EventKind::kHotplug});
+  if (options.faults.storm_every_ns) event_at(options.faults.storm_every_ns, {.kind = EventKind::kStorm});
+  return {};
+}
+
+Expected<void> Machine::run_until(u64 end_ns) {
+  while (!stopped && !queue.empty() && queue.next_time() <= end_ns) {
+    now = queue.next_time();
+    const EventQueue::Slot slot = queue.next_slot();
+    queue.cancel(slot);
+    handle(slot);
+    if (options.check) check_all();
+    if (error) break;
+    if (alive == 0 && timers_armed == 0) return {};
+  }
+  if (error) return std::unexpected(*error);
+  if (!stopped && now < end_ns) now = end_ns;
+  return {};
+}
+
+void Machine::handle(EventQueue::Slot slot) {
+  if (slot < cpu_count()) return cpu_event(slot);
+  handle_other(slot);
+}
+
+void Machine::handle_other(EventQueue::Slot slot) {
+  const EventData event = data[slot];
+  release(slot);
+  here = event.cpu;
+  where = Where::kHardirq;
+  switch (event.kind) {
+    case EventKind::kWorkloadTimer: {
+      --timers_armed;
+      ++counters.timers;
+      if (!cpus[here].online) here = static_cast<u32>(std::countr_zero(online_mask.bits[0]));
+      const TaskId sleeper = static_cast<TaskId>(event.b);
+      const TaskId curr = cpus[here].curr;
+      emit(KernelEventType::kTimer, here, curr == kNoTaskId ? 0 : tasks[curr].ts.pid, trace::kTimerSleep,
+           sleeper == kNoTaskId ? 0 : static_cast<u32>(tasks[sleeper].ts.pid), now, 0);
+      interrupt(here, options.costs.timer);
+      behaviour.timer(*kernel, event.a);
+      run_kicks();
+      break;
+    }
+    case EventKind::kWakeList:
+      take_wake_list(event.cpu);
+      break;
+    case EventKind::kHeartbeat:
+    case EventKind::kWish:
+      timer_slots[event.kind == EventKind::kWish ? TIMER_WISH : TIMER_HEARTBEAT] = ~0u;
+      if (!attached) break;
+      interrupt(here, options.costs.timer);
+      if (event.kind == EventKind::kWish)
+        reprise_dispatcher.wish_expired();
+      else
+        reprise_dispatcher.heartbeat_expired();
+      run_kicks();
+      break;
+    case EventKind::kSchedulerSleep:
+      here = tasks[scheduler].cpu;
+      interrupt(here, options.costs.timer);
+      wake(scheduler, trace::kWakeHardirq, false);
+      break;
+    case EventKind::kWatchdog:
+      watchdog_slot = ~0u;
+      if (!attached) break;
+      check_stalls();
+      watchdog_slot = event_at(now + options.watchdog_ns / 2, {.kind = EventKind::kWatchdog});
+      break;
+    case EventKind::kSteal:
+      if (!cpus[event.cpu].online) break;
+      interrupt(event.cpu, event.a);
+      event_at(now + event.a,
+               {.kind = EventKind::kIrqEnd, .what = event.what, .cpu = event.cpu, .a = event.a, .b = event.b});
+      break;
+    case EventKind::kIrqEnd: {
+      const TaskId curr = cpus[event.cpu].curr;
+      emit(KernelEventType::kIrq, event.cpu, curr == kNoTaskId ? 0 : tasks[curr].ts.pid, event.what,
+           static_cast<u32>(event.b), event.a, 0);
+      break;
+    }
+    case EventKind::kPreempt:
+      foreign_begins(event.cpu, event.a, event.what, static_cast<i32>(event.b));
+      break;
+    case EventKind::kOnline:
+      set_online(event.cpu, event.what != 0);
+      break;
+    case EventKind::kRestart:
+      if (auto done = attach(); !done && !error) error = done.error();
+      break;
+    case EventKind::kStorm:
+      storm();
+      break;
+    case EventKind::kHotplug:
+      random_hotplug();
+      break;
+    case EventKind::kBalance:
+      if (fair) fair->balance();
+      break;
+    case EventKind::kFree:
+      REPRISE_CHECK(false);
+  }
+  where = Where::kOutside;
+}
+
+EventQueue::Slot Machine::event_at(u64 time, EventData what) {
+  const EventQueue::Slot slot = queue.take_slot();
+  if (slot >= data.size()) data.resize(slot + 1);
+  data[slot] = what;
+  queue.set(slot, time < now ? now : time);
+  return slot;
+}
+
+void Machine::release(EventQueue::Slot slot) {
+  queue.cancel(slot);
+  data[slot].kind = EventKind::kFree;
+  queue.give_slot(slot);
+}
+
+void Machine::emit(KernelEventType type, u32 cpu, i32 tid, u8 flags, u32 a, u64 b, u64 c) {
+  KernelEvent event{.time_ns = now,
+                    .seq = cpus[cpu].record_seq++,
+                    .cpu = static_cast<u16>(cpu),
+                    .type = type,
+                    .flags = flags,
+                    .tid = tid,
+                    .a = a,
+                    .b = b,
+                    .c = c};
+  // Two lanes, so that the multiplications of one event overlap.
+  u64 words[5];
+  std::memcpy(words, &event, sizeof words);
+  const u64 first = (words[0] ^ hash_) * hash_detail::kPrime1 + words[1];
+  const u64 second = (words[2] ^ std::rotl(words[3], 29)) * hash_detail::kPrime2 + words[4];
+  hash_ = (std::rotl(first, 31) ^ second) * hash_detail::kPrime1 + std::rotl(second, 17);
+  if (events_to) events_to->event(event);
+}
+
+void Machine::emit_name(const Task& task) {
+  u64 words[2];
+  std::memcpy(words, task.ts.comm, sizeof words);
+  emit(KernelEventType::kName, here, task.ts.pid, 0, 0, words[0], words[1]);
+}
+
+void Machine::fail_with(std::string what, std::string at, std::string hint) {
+  if (error) return;
+  if (at.empty()) at = "at " + std::to_string(now) + " ns of simulated time";
+  error = Error{ExitCode::kExpectationFailed, std::move(what), std::move(at), std::move(hint)};
+}
+
+}  // namespace reprise::sim

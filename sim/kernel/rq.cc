@@ -1,0 +1,308 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// A CPU: the accounting of its time and schedule() (kernel/sched/core.c).
+#include <algorithm>
+
+#include "sim/kernel/fair.h"
+#include "sim/kernel/machine.h"
+
+namespace reprise::sim {
+
+using trace::KernelEventType;
+
+// ---- time ----
+//
+// The tick is no event. A tick takes the first tick_cost of each period from whoever runs; so the time that is left
+// over for tasks in [0, t) is a function of t, and a task that needs so much more CPU time is done when that function
+// has grown by as much.
+
+u64 Machine::work(u64 time) const {
+  const u64 periods = time / tick_ns, rest = time - periods * tick_ns;
+  return periods * (tick_ns - tick_cost) + (rest > tick_cost ? rest - tick_cost : 0);
+}
+
+u64 Machine::when_done(u64 wanted) const {
+  const u64 net = tick_ns - tick_cost, periods = wanted / net, rest = wanted - periods * net;
+  return rest == 0 ? periods * tick_ns : periods * tick_ns + tick_cost + rest;
+}
+
+// update_curr_common: what curr ran goes to its sum of run time and off its slice.
+void Machine::update_curr(u32 cpu) {
+  Cpu& c = cpus[cpu];
+  if (c.curr == kNoTaskId || c.exec_start == now) return;
+  Task& task = tasks[c.curr];
+  const u64 delta = now - c.exec_start, work_now = work(now);
+  task.ts.se.sum_exec_runtime += delta;
+  task.irq_ns += delta - (work_now - c.work_at_start);
+  u64 from = c.work_at_start;
+  if (c.busy_until > c.exec_start) from = c.busy_until < now ? work(c.busy_until) : work_now;
+  task.remaining -= std::min(task.remaining, work_now - from);
+  if (fair)
+    fair->update_curr(cpu, task, delta);
+  else if (task.ts.scx.slice != ~0ull)
+    task.ts.scx.slice -= std::min<u64>(task.ts.scx.slice, delta);
+  c.exec_start = now;
+  c.work_at_start = work_now;
+}
+
+// Sets the CPU's own event: when something happens on it by itself.
+void Machine::program(u32 cpu) {
+  Cpu& c = cpus[cpu];
+  if (c.foreign) return queue.set(cpu, c.foreign_until);
+  if (c.need_resched) return queue.set(cpu, std::max({c.resched_at, c.busy_until, now}));
+  if (c.curr == kNoTaskId) return queue.cancel(cpu);
+  const Task& task = tasks[c.curr];
+  u64 at = c.busy_until;
+  if (task.remaining != 0)
+    at = when_done((c.busy_until > c.exec_start ? work(c.busy_until) : c.work_at_start) + task.remaining);
+  // A slice ends at a tick (task_tick_scx).
+  const u64 slice_end =
+      fair ? fair->tick_wanted(cpu, task) : (task.ts.scx.slice == ~0ull ? kNever : c.exec_start + task.ts.scx.slice);
+  if (slice_end < at) {
+    u64 tick = (slice_end + tick_ns - 1) / tick_ns * tick_ns;
+    if (tick + tick_cost <= now) tick = (now - tick_cost) / tick_ns * tick_ns + tick_ns;
+    at = std::min(at, tick + tick_cost);
+  }
+  queue.set(cpu, std::max(at, now));
+}
+
+void Machine::cpu_event(u32 cpu) {
+  Cpu& c = cpus[cpu];
+  here = cpu;
+  where = Where::kTask;
+  if (c.foreign) {
+    if (now < c.foreign_until) return program(cpu);
+    return schedule(cpu, Next::kRun);
+  }
+  update_curr(cpu);
+  if (c.need_resched && now >= std::max(c.resched_at, c.busy_until)) {
+    schedule(cpu, Next::kRun);
+  } else if (c.curr != kNoTaskId && !c.need_resched) {
+    const Task& task = tasks[c.curr];
+    if (task.remaining == 0 && now >= c.busy_until)
+      act(cpu);
+    else if (fair ? fair->tick(cpu) : task.ts.scx.slice == 0)
+      schedule(cpu, Next::kRun);
+    else
+      program(cpu);
+  } else {
+    program(cpu);
+  }
+  where = Where::kOutside;
+}
+
+// resched_curr: at once here, by an interrupt elsewhere; an idle CPU has to leave its idle loop.
+void Machine::resched(u32 cpu) {
+  Cpu& c = cpus[cpu];
+  if (c.need_resched || c.foreign || !c.online) return;
+  c.need_resched = true;
+  c.resched_at = now;
+  if (cpu != here) {
+    c.resched_at += options.costs.wakeup_ipi;
+    ++counters.ipis;
+  }
+  if (c.curr == kNoTaskId) c.resched_at += options.costs.idle_exit;
+  program(cpu);
+}
+
+// ---- __schedule ----
+
+void Machine::schedule(u32 cpu, Next why) {
+  Cpu& c = cpus[cpu];
+  here = cpu;
+  where = Where::kTask;
+  Task* prev = c.curr == kNoTaskId ? nullptr : &tasks[c.curr];
+  u64 prev_state = 0;
+  if (prev) update_curr(cpu);
+  charge(cpu, options.costs.schedule);
+  if (prev && (why == Next::kBlock || why == Next::kExit)) {  // try_to_block_task
+    prev_state = why == Next::kBlock ? 1 : 0x80;              // TASK_INTERRUPTIBLE, TASK_DEAD
+    prev->state = why == Next::kBlock ? RunState::kBlocked : RunState::kDead;
+    --c.runnable;
+    if (fair)
+      fair->dequeue(cpu, *prev, true);
+    else
+      dequeue_task_ext(*prev, kDeqSleep);
+  } else if (prev && why == Next::kRun && !may_use(*prev, cpu)) {
+    // The stopper (migration_cpu_stop) takes a task away that may no longer run here.
+    TaskId gone = scheduled_away(cpu);
+    prev = nullptr;
+    const TaskId next = fair ? fair->pick(cpu, nullptr) : pick_task_ext(cpu, nullptr);
+    switch_to(cpu, gone, next, prev_state);
+    run_kicks();
+    return program(cpu);
+  }
+  const TaskId next = fair ? fair->pick(cpu, prev) : pick_task_ext(cpu, prev);
+  const TaskId prev_id = prev ? prev->id : kNoTaskId;
+  bool again = false;
+  if (next == prev_id && !c.foreign) {
+    if (!prev && ext()) update_idle(cpu, true, false);  // pick_task_idle on an idle CPU
+    c.need_resched = false;
+  } else {
+    if (prev && prev_state == 0) {
+      if (fair)
+        fair->put_prev(cpu, *prev);
+      else
+        put_prev_task_ext(cpu, *prev, next == kNoTaskId);
+      again = next == kNoTaskId && c.local.count() != 0;
+    }
+    switch_to(cpu, prev_id, next, prev_state);
+  }
+  if (prev_state == 0x80) dead(*prev);
+  if (again) resched(cpu);
+  run_kicks();
+  program(cpu);
+}
+
+// put_prev_set_next_task and context_switch. `prev` has been put; kNoTaskId: idle, or a higher class ends.
+void Machine::switch_to(u32 cpu, TaskId prev, TaskId next, u64 prev_state) {
+  Cpu& c = cpus[cpu];
+  const bool was_idle = prev == kNoTaskId && !c.foreign;
+  const u8 own_class = fair ? trace::kClassFair : trace::kClassExt;
+  i32 prev_tid = 0, next_tid = 0;
+  u64 prev_class = trace::kClassIdle, next_class = trace::kClassIdle, exec = 0;
+  if (prev != kNoTaskId) {
+    Task& task = tasks[prev];
+    task.on_cpu = false;
+    task.changed_at = now;
+    prev_tid = task.ts.pid;
+    prev_class = own_class;
+    exec = task.ts.se.sum_exec_runtime - task.irq_ns;
+  } else if (c.foreign) {
+    prev_tid = c.foreign_tid;
+    prev_class = c.foreign_class;
+  }
+  if (was_idle && ext()) update_idle(cpu, false, true);
+  c.foreign = false;
+  if (next != kNoTaskId) {
+    Task& task = tasks[next];
+    c.exec_start = now;
+    c.work_at_start = work(now);
+    charge(cpu, options.costs.context_switch);
+    if (task.last_ran != cpu && task.last_ran != kNeverRan) {
+      ++counters.migrations;
+      charge(cpu,
+             places[task.last_ran].llc == places[cpu].llc ? options.costs.migration_llc : options.costs.migration_far);
+    }
+    task.last_ran = static_cast<u16>(cpu);
+    task.on_cpu = true;
+    if (fair)
+      fair->set_next(cpu, task);
+    else
+      set_next_task_ext(cpu, task);
+    next_tid = task.ts.pid;
+    next_class = own_class;
+  } else if (!was_idle && ext()) {
+    update_idle(cpu, true, true);
+  }
+  c.curr = next;
+  c.need_resched = false;
+  if (prev == next && prev_class == next_class) return;  // idle to idle
+  ++counters.switches;
+  emit(KernelEventType::kSwitch, cpu, next_tid, 0, static_cast<u32>(prev_tid),
+       prev_state | prev_class << 32 | next_class << 40, exec);
+}
+
+void Machine::act(u32 cpu) {
+  Cpu& c = cpus[cpu];
+  Task& task = tasks[c.curr];
+  if (task.exiting) return schedule(cpu, Next::kExit);
+  const Action action = task.id == scheduler ? scheduler_next() : behaviour.next(*kernel, task.id);
+  here = cpu;
+  switch (action.next) {
+    case Next::kRun:
+      REPRISE_CHECK(action.run_ns > 0);
+      task.remaining = action.run_ns;
+      return program(cpu);
+    case Next::kBlock:
+      return schedule(cpu, Next::kBlock);
+    case Next::kYield:  // yield_task_scx: no ops.yield, so the slice is gone
+      charge(cpu, options.costs.yield);
+      if (fair)
+        fair->yield(cpu);
+      else
+        task.ts.scx.slice = 0;
+      return schedule(cpu, Next::kYield);
+    case Next::kExit:
+      emit(KernelEventType::kExit, cpu, task.ts.pid, 0, 0, task.ts.se.sum_exec_runtime - task.irq_ns, 0);
+      task.exiting = true;
+      task.ts.flags |= 4;  // PF_EXITING
+      task.remaining = options.costs.exit;
+      return program(cpu);
+  }
+}
+
+// The stopper's part of set_cpus_allowed: curr goes to a CPU that it may use. Returns who was running.
+TaskId Machine::scheduled_away(u32 cpu) {
+  Cpu& c = cpus[cpu];
+  Task& task = tasks[c.curr];
+  const u32 to = any_allowed(task, cpu);
+  if (fair) {
+    fair->put_prev(cpu, task);
+    fair->dequeue(cpu, task, false);
+    --c.runnable;
+    task.cpu = static_cast<u16>(to);
+    task.on_cpu = false;
+    activate(task, 0);
+  } else {
+    if (task.ts.scx.slice == 0) task.ts.scx.slice = 1;  // the stopper is of a higher class
+    put_prev_task_ext(cpu, task, false);
+    task.on_cpu = false;
+    dequeue_task_ext(task, 0);
+    --c.runnable;
+    task.cpu = static_cast<u16>(to);
+    activate(task, 0);
+  }
+  return task.id;
+}
+
+// ---- what others take ----
+
+void Machine::interrupt(u32 cpu, u64 duration) {
+  Cpu& c = cpus[cpu];
+  if (!c.online) return;
+  update_curr(cpu);
+  charge(cpu, duration);
+  if (c.curr != kNoTaskId) tasks[c.curr].irq_ns += duration;
+  if (!c.foreign) program(cpu);
+}
+
+// A task of a higher class runs (put_prev_task_scx with next of another class: slice left is kept).
+void Machine::foreign_begins(u32 cpu, u64 duration, u8 task_class, i32 tid) {
+  Cpu& c = cpus[cpu];
+  if (!c.online) return;
+  here = cpu;
+  if (c.foreign) {
+    c.foreign_until = std::max(c.foreign_until, now) + duration;
+    return program(cpu);
+  }
+  i32 prev_tid = 0;
+  u64 exec = 0, prev_class = trace::kClassIdle;
+  if (c.curr != kNoTaskId) {
+    Task& task = tasks[c.curr];
+    update_curr(cpu);
+    if (fair)
+      fair->put_prev(cpu, task);
+    else
+      put_prev_task_ext(cpu, task, false);
+    task.on_cpu = false;
+    task.changed_at = now;
+    prev_tid = task.ts.pid;
+    prev_class = fair ? trace::kClassFair : trace::kClassExt;
+    exec = task.ts.se.sum_exec_runtime - task.irq_ns;
+  } else if (ext()) {
+    update_idle(cpu, false, true);
+  }
+  c.curr = kNoTaskId;
+  c.need_resched = false;
+  c.foreign = true;
+  c.foreign_until = std::max(c.busy_until, now) + options.costs.context_switch + duration;
+  c.foreign_tid = tid;
+  c.foreign_class = task_class;
+  ++counters.switches;
+  emit(KernelEventType::kSwitch, cpu, tid, trace::kSwitchPreempted, static_cast<u32>(prev_tid),
+       prev_class << 32 | u64{task_class} << 40, exec);
+  run_kicks();
+  program(cpu);
+}
+
+}  // namespace reprise::sim
