@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// The simulator's speed: wakeups and switches per second on one core, dispatcher, engine and policy included.
+// Counters: `events/s`; `ns` per event; `allocations` per event after the first tenth; `bytes/task` of the kernel
+// model.
+#include <benchmark/benchmark.h>
+
+#include "tests/sim/loads.h"
+#include "tests/support/allocation_counter.h"
+
+namespace reprise::test {
+namespace {
+
+void report(benchmark::State& state, sim::Kernel& kernel, u64 step_ns) {
+  const auto events = [&] { return kernel.counters().wakeups + kernel.counters().switches; };
+  u64 until = kernel.now() + 20 * step_ns;
+  if (!kernel.run_until(until)) return state.SkipWithError("the simulation failed");
+  const u64 before = events(), allocated = allocations();
+  for (auto _ : state) {
+    until += step_ns;
+    if (!kernel.run_until(until)) return state.SkipWithError("the simulation failed");
+  }
+  const double count = static_cast<double>(events() - before);
+  state.SetItemsProcessed(static_cast<i64>(count));
+  state.counters["ns"] = benchmark::Counter(count * 1e-9, benchmark::Counter::kIsRate | benchmark::Counter::kInvert);
+  state.counters["allocations"] = static_cast<double>(allocations() - allocated) / count;
+  state.counters["bytes/task"] = static_cast<double>(kernel.bytes_per_task());
+  state.counters["steps/event"] = static_cast<double>(kernel.counters().steps) / static_cast<double>(events());
+}
+
+const char* const kPolicies[] = {"fifo", "vruntime", "eevdf"};
+
+// hackbench: groups of five senders and five receivers. Arguments: policy, CPUs, tasks, simulated time per iteration.
+void hackbench(benchmark::State& state) {
+  const u32 tasks = static_cast<u32>(state.range(2));
+  sim::SimOptions options = machine_of(static_cast<u32>(state.range(1)), kPolicies[state.range(0)]);
+  options.max_tasks = tasks + 16;
+  Load load(1);
+  auto kernel = sim::Kernel::create(options, load);
+  if (!kernel) return state.SkipWithError("no kernel");
+  load.groups(**kernel, tasks / 10, 5, 2'000, true);
+  report(state, **kernel, static_cast<u64>(state.range(3)) * kNsPerUs);
+  state.SetLabel(kPolicies[state.range(0)]);
+}
+
+void ping_pong(benchmark::State& state) {
+  sim::SimOptions options = machine_of(static_cast<u32>(state.range(1)), kPolicies[state.range(0)]);
+  Load load(1);
+  auto kernel = sim::Kernel::create(options, load);
+  if (!kernel) return state.SkipWithError("no kernel");
+  for (int i = 0; i < 50; ++i) load.ping_pong(**kernel, 2'000);
+  report(state, **kernel, kNsPerMs);
+  state.SetLabel(kPolicies[state.range(0)]);
+}
+
+BENCHMARK(hackbench)->ArgNames({"policy", "cpus", "tasks", "us"})->Args({0, 4, 100, 1000})->Args({1, 4, 100, 1000});
+BENCHMARK(hackbench)
+    ->ArgNames({"policy", "cpus", "tasks", "us"})
+    ->Args({0, 1024, 100'000, 1000})
+    ->Args({1, 1024, 100'000, 1000});
+BENCHMARK(ping_pong)->ArgNames({"policy", "cpus"})->Args({0, 4})->Args({1, 4});
+
+}  // namespace
+}  // namespace reprise::test
