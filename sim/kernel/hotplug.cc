@@ -43,7 +43,7 @@ void Machine::set_online(u32 cpu, bool online) {
   }
   c.online = false;
   c.need_resched = false;
-  queue.cancel(cpu);
+  clock.clear(cpu);
   run_kicks();
 }
 

@@ -44,6 +44,7 @@ struct SimOptions {
 };
 
 struct SimCounters {
+  u64 events;      // of the simulation itself: ends of actions, timers, interrupts
   u64 wakeups;     // of tasks that slept
   u64 switches;    // of CPUs, to or from idle included
   u64 migrations;  // first runs on another CPU than before

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "sim/kernel/machine.h"
 
+#include <algorithm>
 #include <cstring>
 
 #include "sim/kernel/fair.h"
@@ -17,14 +18,12 @@ Machine::Machine(const SimOptions& with, Behaviour& does, EventSink* events, Ste
       steps_to(steps),
       tick_ns(kNsPerSec / with.hz),
       tick_cost(with.costs.tick < tick_ns / 2 ? with.costs.tick : tick_ns / 2),
+      clock(with.topology.size()),
       cpus(with.topology.size()),
       places(with.topology.cpus),
       idle(with.topology),
       fault_random(Prng::seeded(with.seed).split("faults")) {
   for (u32 cpu = 0; cpu < cpu_count(); ++cpu) {
-    const EventQueue::Slot slot = queue.take_slot();
-    REPRISE_CHECK(slot == cpu);
-    data.emplace_back();
     online_mask.bits[cpu / 64] |= 1ull << (cpu % 64);
     cpus[cpu].local.init(kNoDsq - 1 - cpu);
   }
@@ -52,26 +51,27 @@ Expected<void> Machine::begin() {
 }
 
 Expected<void> Machine::run_until(u64 end_ns) {
-  while (!stopped && !queue.empty() && queue.next_time() <= end_ns) {
-    now = queue.next_time();
-    const EventQueue::Slot slot = queue.next_slot();
-    queue.cancel(slot);
-    handle(slot);
+  // Events are ordered by time; then those of CPUs by the CPU's number, then others in the order of their scheduling.
+  while (!stopped) {
+    const u64 of_cpus = clock.next_time(), others = queue.empty() ? kNever : queue.next_time();
+    const u64 next = std::min(of_cpus, others);
+    if (next > end_ns || next == kNever) break;
+    set_now(next);
+    ++counters.events;
+    if (of_cpus <= others)
+      cpu_event(clock.next_cpu());  // sets the CPU's own event anew, or clears it
+    else
+      handle(queue.next_slot());
     if (options.check) check_all();
     if (error) break;
     if (alive == 0 && timers_armed == 0) return {};
   }
   if (error) return std::unexpected(*error);
-  if (!stopped && now < end_ns) now = end_ns;
+  if (!stopped && now < end_ns) set_now(end_ns);
   return {};
 }
 
 void Machine::handle(EventQueue::Slot slot) {
-  if (slot < cpu_count()) return cpu_event(slot);
-  handle_other(slot);
-}
-
-void Machine::handle_other(EventQueue::Slot slot) {
   const EventData event = data[slot];
   release(slot);
   here = event.cpu;

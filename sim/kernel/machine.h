@@ -19,6 +19,7 @@
 
 #include "scheduler/core/hash.h"
 #include "scheduler/core/prng.h"
+#include "sim/kernel/cpu_clock.h"
 #include "sim/kernel/dsq.h"
 #include "sim/kernel/event_queue.h"
 #include "sim/kernel/idle_mask.h"
@@ -28,7 +29,7 @@
 
 namespace reprise::sim {
 
-inline constexpr u64 kNever = ~u64{0};
+inline constexpr u64 kNever = CpuClock::kNever;
 
 /// Where the kernel's code runs at present: decides what a wakeup is put down to.
 enum class Where : u8 { kOutside, kTask, kHardirq };
@@ -101,7 +102,6 @@ class Machine {
   Expected<void> begin();
   Expected<void> run_until(u64 end_ns);
   void handle(EventQueue::Slot slot);
-  void handle_other(EventQueue::Slot slot);
   EventQueue::Slot event_at(u64 time, EventData data);
   void release(EventQueue::Slot slot);
   void emit(trace::KernelEventType type, u32 cpu, i32 tid, u8 flags, u32 a, u64 b, u64 c);
@@ -127,7 +127,16 @@ class Machine {
   void set_tid(i32 tid, TaskId);
 
   // ---- rq.cc ----
-  [[nodiscard]] u64 work(u64 time) const;       // CPU time in [0, time) that ticks leave
+  [[nodiscard]] u64 work(u64 time) const;  // CPU time in [0, time) that ticks leave
+  [[nodiscard]] u64 work_now() const {
+    const u64 rest = now - period_start;
+    return period_work + (rest > tick_cost ? rest - tick_cost : 0);
+  }
+  void set_now(u64 time) {
+    now = time;
+    if (now - period_start >= tick_ns) next_period();
+  }
+  void next_period();
   [[nodiscard]] u64 when_done(u64 work) const;  // the inverse: the earliest time with that much
   void charge(u32 cpu, u64 ns) {
     Cpu& c = cpus[cpu];
@@ -200,8 +209,11 @@ class Machine {
   u64 hash_ = 0;
   u64 tick_ns;
   u64 tick_cost;
+  u64 period_start = 0;  // of the tick's period that `now` is in
+  u64 period_work = 0;   // work(period_start)
+  CpuClock clock;
   EventQueue queue;
-  std::vector<EventData> data;  // by slot; those below cpu_count() are the CPUs' own
+  std::vector<EventData> data;  // by slot of the queue
   std::vector<Cpu> cpus;
   std::vector<CpuPlace> places;
   IdleMask idle;

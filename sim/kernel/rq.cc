@@ -16,13 +16,24 @@ using trace::KernelEventType;
 // has grown by as much.
 
 u64 Machine::work(u64 time) const {
-  const u64 periods = time / tick_ns, rest = time - periods * tick_ns;
+  u64 rest = time - period_start;
+  if (rest < tick_ns) return period_work + (rest > tick_cost ? rest - tick_cost : 0);
+  const u64 periods = time / tick_ns;
+  rest = time - periods * tick_ns;
   return periods * (tick_ns - tick_cost) + (rest > tick_cost ? rest - tick_cost : 0);
 }
 
 u64 Machine::when_done(u64 wanted) const {
-  const u64 net = tick_ns - tick_cost, periods = wanted / net, rest = wanted - periods * net;
+  const u64 net = tick_ns - tick_cost, here_left = wanted - period_work;
+  if (here_left - 1 < net) return period_start + tick_cost + here_left;
+  const u64 periods = wanted / net, rest = wanted - periods * net;
   return rest == 0 ? periods * tick_ns : periods * tick_ns + tick_cost + rest;
+}
+
+void Machine::next_period() {
+  const u64 periods = now / tick_ns;
+  period_start = periods * tick_ns;
+  period_work = periods * (tick_ns - tick_cost);
 }
 
 // update_curr_common: what curr ran goes to its sum of run time and off its slice.
@@ -30,26 +41,26 @@ void Machine::update_curr(u32 cpu) {
   Cpu& c = cpus[cpu];
   if (c.curr == kNoTaskId || c.exec_start == now) return;
   Task& task = tasks[c.curr];
-  const u64 delta = now - c.exec_start, work_now = work(now);
+  const u64 delta = now - c.exec_start, done = work_now();
   task.ts.se.sum_exec_runtime += delta;
-  task.irq_ns += delta - (work_now - c.work_at_start);
+  task.irq_ns += delta - (done - c.work_at_start);
   u64 from = c.work_at_start;
-  if (c.busy_until > c.exec_start) from = c.busy_until < now ? work(c.busy_until) : work_now;
-  task.remaining -= std::min(task.remaining, work_now - from);
+  if (c.busy_until > c.exec_start) from = c.busy_until < now ? work(c.busy_until) : done;
+  task.remaining -= std::min(task.remaining, done - from);
   if (fair)
     fair->update_curr(cpu, task, delta);
   else if (task.ts.scx.slice != ~0ull)
     task.ts.scx.slice -= std::min<u64>(task.ts.scx.slice, delta);
   c.exec_start = now;
-  c.work_at_start = work_now;
+  c.work_at_start = done;
 }
 
 // Sets the CPU's own event: when something happens on it by itself.
 void Machine::program(u32 cpu) {
   Cpu& c = cpus[cpu];
-  if (c.foreign) return queue.set(cpu, c.foreign_until);
-  if (c.need_resched) return queue.set(cpu, std::max({c.resched_at, c.busy_until, now}));
-  if (c.curr == kNoTaskId) return queue.cancel(cpu);
+  if (c.foreign) return clock.set(cpu, c.foreign_until);
+  if (c.need_resched) return clock.set(cpu, std::max({c.resched_at, c.busy_until, now}));
+  if (c.curr == kNoTaskId) return clock.clear(cpu);
   const Task& task = tasks[c.curr];
   u64 at = c.busy_until;
   if (task.remaining != 0)
@@ -62,7 +73,7 @@ void Machine::program(u32 cpu) {
     if (tick + tick_cost <= now) tick = (now - tick_cost) / tick_ns * tick_ns + tick_ns;
     at = std::min(at, tick + tick_cost);
   }
-  queue.set(cpu, std::max(at, now));
+  clock.set(cpu, std::max(at, now));
 }
 
 void Machine::cpu_event(u32 cpu) {
@@ -176,7 +187,7 @@ void Machine::switch_to(u32 cpu, TaskId prev, TaskId next, u64 prev_state) {
   if (next != kNoTaskId) {
     Task& task = tasks[next];
     c.exec_start = now;
-    c.work_at_start = work(now);
+    c.work_at_start = work_now();
     charge(cpu, options.costs.context_switch);
     if (task.last_ran != cpu && task.last_ran != kNeverRan) {
       ++counters.migrations;

@@ -38,22 +38,14 @@ enum class OpsState : u8 { kNone, kQueued };
 
 inline constexpr u32 kNoDsq = ~u32{0};
 
-struct Task {
+struct alignas(64) Task {
   task_struct ts;  // first: the dispatcher knows a task by this address
-  task_context context;
-  TaskId id;
+  // What every switch touches, in the cache line that ts ends in.
   u64 remaining;  // of the present action
   u64 irq_ns;     // of se.sum_exec_runtime: what interrupts took
-  u64 runnable_at;
-  u64 changed_at;  // when it became runnable or stopped running, for the checks
-  u32 qseq;        // scx.ops_qseq
-  u32 dsq;         // index of the queue it is in; kNoDsq
-  u32 dsq_seq;     // of its insertion there
-  u32 next, prev;  // in a FIFO
-  TaskId first_child, next_sibling, prev_sibling, parent;
-  u32 event_slot;  // of a sleeping scheduler; unused otherwise
-  u16 cpu;         // task_cpu
-  u16 last_ran;    // the CPU it last ran on; kNeverRan
+  TaskId id;
+  u16 cpu;       // task_cpu
+  u16 last_ran;  // the CPU it last ran on; kNeverRan
   RunState state;
   OpsState ops_state;
   bool on_cpu;
@@ -62,6 +54,13 @@ struct Task {
   bool exiting;         // PF_EXITING
   bool migration_disabled;
   bool has_context;
+  task_context context;
+  u32 qseq;        // scx.ops_qseq
+  u32 dsq;         // index of the queue it is in; kNoDsq
+  u32 dsq_seq;     // of its insertion there
+  u32 next, prev;  // in a FIFO
+  u64 runnable_at;
+  u64 changed_at;  // when it became runnable or stopped running, for the checks
   // The fair class.
   u64 vruntime, deadline, min_vruntime;
   i64 vlag;
@@ -69,7 +68,9 @@ struct Task {
   u32 left, right, tree_priority;
   u32 fair_weight;
   bool fair_queued, delayed;
+  TaskId first_child, next_sibling, prev_sibling, parent;
 };
+static_assert(sizeof(Task) <= 384);
 inline constexpr u16 kNeverRan = 0xffff;
 
 /// Tasks by number; their addresses do not change.
