@@ -40,7 +40,8 @@ struct SimOptions {
   std::size_t decisions_bytes = 1 << 20;
   bool reuse_ids = false;  // a dead task's TaskId is given to a later one
   FaultOptions faults;
-  bool check = false;  // hold all invariants after each event; slow
+  u32 check_every = 0;  // hold all invariants after each so many events; 1: each one; 0: never. Costs O(tasks)
+  u64 bound_ns = 10 * kNsPerSec;  // an invariant: no runnable task waits longer
 };
 
 struct SimCounters {

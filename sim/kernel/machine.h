@@ -49,6 +49,8 @@ struct Cpu {
   u64 foreign_until = 0;
   i32 foreign_tid = 0;
   u8 foreign_class = 0;
+  u64 exec_sum = 0;    // all that tasks ran here
+  u64 idle_since = 0;
   u32 runnable = 0;                                  // rq->nr_running: curr and those waiting on this run queue
   u32 wake_list = kNoTaskId, wake_tail = kNoTaskId;  // rq->wake_list, through Task::next
   u32 record_seq = 0;
@@ -197,6 +199,7 @@ class Machine {
   bool fault(u32 per_mille);
   void check_all();
   void check_task(const Task&);
+  void check_idle(u32 cpu);
   void violated(const std::string& what, const Task*);
 
   const SimOptions options;
@@ -273,6 +276,7 @@ class Machine {
 
   std::unique_ptr<Fair> fair;
   Prng fault_random{};
+  std::vector<u32> queue_counts, cpu_counts;  // of a check
   u32 offline = 0;
 };
 

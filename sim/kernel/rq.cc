@@ -43,6 +43,7 @@ void Machine::update_curr(u32 cpu) {
   Task& task = tasks[c.curr];
   const u64 delta = now - c.exec_start, done = work_now();
   task.ts.se.sum_exec_runtime += delta;
+  c.exec_sum += delta;
   task.irq_ns += delta - (done - c.work_at_start);
   u64 from = c.work_at_start;
   if (c.busy_until > c.exec_start) from = c.busy_until < now ? work(c.busy_until) : done;
@@ -206,6 +207,7 @@ void Machine::switch_to(u32 cpu, TaskId prev, TaskId next, u64 prev_state) {
     update_idle(cpu, true, true);
   }
   c.curr = next;
+  c.idle_since = now;
   c.need_resched = false;
   if (prev == next && prev_class == next_class) return;  // idle to idle
   ++counters.switches;
