@@ -26,6 +26,7 @@ class Boot:
     name: str
     what: str
     options: tuple = ()  # of tools/vm/run
+    alone: bool = False  # nothing else may run at that time
     twice: bool = False  # run the same again, for comparison; what comes out lies beside it in NAME.again
     guest: bool = True   # False: its cases need none
 
@@ -116,7 +117,7 @@ def run_guest(boot, cases, out):
 
 
 def run_twice(boot, cases, out):
-    """Two guests at once, if it shall be two: one host thread runs all CPUs of a deterministic one."""
+    """Two guests at once, if it shall be two."""
     if not boot.twice:
         return run_guest(boot, cases, out)
     with ThreadPoolExecutor(2) as pool:
@@ -158,7 +159,13 @@ def check_guest_side(outcome, case):
 
 
 def run_boot(boot, cases):
-    """Yields each case with its outcome."""
+    """Each case with its outcome, and the seconds that all of it took."""
+    began = time.monotonic()
+    results = list(outcomes(boot, cases))
+    return results, time.monotonic() - began
+
+
+def outcomes(boot, cases):
     out = WORK / boot.name
     if not boot.guest:
         for case in cases:
