@@ -6,8 +6,8 @@
  *
  * With --stop, every so many rounds (at most --stops times) the process PID gets SIGSTOP just before the threads are
  * woken, and SIGCONT --stop-ms later; the rounds go on meanwhile. Who wakes and stops is of class SCHED_FIFO: no
- * sched_ext scheduler has a say in when it runs. Prints one JSON document: rounds done, stops made, and the longest time
- * from waking to running of any thread, in rounds with the process stopped and in the others.
+ * sched_ext scheduler has a say in when it runs. Prints one JSON document: rounds done, stops made, and the longest
+ * time from waking to running of any thread, in rounds with the process stopped and in the others.
  */
 #include <linux/futex.h>
 #define _GNU_SOURCE
