@@ -190,12 +190,13 @@ struct Ways {
   }
   static void down_ring(Kernel&, Kind& kind, int batch) {
     Message message{};
-    const int fit = std::min(batch, static_cast<int>(kind.writer.room()));
+    RingWriter::Batch out(kind.writer);
+    const int fit = std::min(batch, static_cast<int>(out.room()));
     for (int i = 0; i < fit; ++i) {
       message.words[0] = static_cast<u64>(i);
-      std::memcpy(kind.writer.next(), &message, sizeof(message));
+      std::memcpy(out.next(), &message, sizeof(message));
     }
-    kind.writer.publish();
+    out.publish();
   }
   static constexpr std::array<Way, 4> kAll = {{
       {"up/queue", size, [](Kernel&, Kind& kind) { Kernel::run(kind.push_queue); }, up_queue, nothing},
