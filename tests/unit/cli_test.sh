@@ -213,6 +213,13 @@ with_trace() {
     prints "info shows the policy" '^  policy '
     claim "info --json of $trace" 0 '' info --json "$trace"
     document "info --json has sessions and counts" "d['complete'] and d['sessions'] and d['counts']['steps'] > 0"
+    claim "info --metrics of $trace" 0 '' info --metrics --json "$trace"
+    document "metrics have the promised keys" "len(d['sessions']) != 1 or d['metrics']['context_switches'] >=
+        d['metrics']['voluntary_switches'] + d['metrics']['involuntary_switches'] and
+        set(d['metrics']['run_delay_ns']) == {'count', 'min', 'mean', 'p50', 'p90', 'p95', 'p99', 'p999', 'max'} and
+        0 <= d['metrics']['cpu_utilisation'] <= 1 and 0 <= d['metrics']['fairness_jain'] <= 1"
+    claim "info --latency of $trace" 0 '' info --latency "$trace"
+    prints "the table has a sum" '^  TOTAL:'
     claim "replay: $trace is identical" 0 '' replay "$trace"
     prints "replay says so" '^identical: '
     claim "replay --json of $trace" 0 '' replay --json "$trace"
