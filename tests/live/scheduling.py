@@ -3,7 +3,7 @@
 
 import re
 
-from checks import live, no_page_faults, nothing_lost, orderly, policy_decides, quiet_kernel, replays
+from checks import live, no_page_faults, nothing_lost, orderly, policy_decides, quiet_kernel, replays, reprise
 from machine import Case
 
 
@@ -138,7 +138,23 @@ def system_calls(outcome):
     outcome.note(f"{control} bpf() calls to attach, none in 1 s of scheduling; {yields} sched_yield")
 
 
+def record(outcome):
+    """What the passive recorder saw against what the kernel counted meanwhile."""
+    outcome.expect("exit status of reprise record", outcome.number("record.status"), "==", 0)
+    document = outcome.json("record.json")
+    outcome.expect("events", document["kernel_events"], ">=", 10_000)
+    status, seen, said = reprise(outcome, "info", "--metrics", outcome.path("record.rtrace"))
+    outcome.expect(f"status of reprise info ({said.strip()[-200:]})", status, "==", 0)
+    counted = int(outcome.text("after").split()[1]) - int(outcome.text("before").split()[1])
+    switches = seen["metrics"]["context_switches"]
+    # Those before and after the command's own counting are recorded, too.
+    outcome.expect("switches recorded", switches, ">=", counted)
+    outcome.expect("switches recorded", switches, "<=", counted * 1.1 + 100)
+    outcome.note(f"{switches} switches recorded, the kernel counted {counted}; {document['records_lost']} lost")
+
+
 CASES = [
+    Case("record", "scheduling", "the passive recorder sees what the kernel counts", record, ("record.sh",)),
     Case("ends", "scheduling", "a run ends by its duration or a signal, in order", ends, ("ends.sh",)),
     Case("forks", "scheduling", "3000 short processes go through a table of 1024", forks, ("forks.sh",)),
     Case("full-table", "scheduling", "a full table costs policy, not tasks", full_table, ("full_table.sh",)),
