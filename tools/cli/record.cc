@@ -43,11 +43,20 @@ class Record final : public Command {
   void set_trailing(std::vector<std::string> command) override { command_ = std::move(command); }
 
  private:
+  Expected<ExitCode> record(Console&);
+
   std::string path_;
   u64 duration_s_ = 0, ring_kib_ = 64 << 10;
   bool no_syscalls_ = false;
   std::vector<std::string> command_;
 };
+
+Expected<ExitCode> Record::run(Console& console) {
+  if (!std::has_single_bit(ring_kib_))
+    return fail(ExitCode::kUsage, fmt::format("--recording-kib needs a power of two, not {}", ring_kib_), {},
+                fmt::format("for example --recording-kib {}", std::bit_ceil(ring_kib_)));
+  return record(console);
+}
 
 #ifdef REPRISE_LIVE
 
@@ -68,10 +77,7 @@ Json record_json(const std::string& path, const live::PassiveResult& result) {
           {"error", error}};
 }
 
-Expected<ExitCode> Record::run(Console& console) {
-  if (!std::has_single_bit(ring_kib_))
-    return fail(ExitCode::kUsage, fmt::format("--recording-kib needs a power of two, not {}", ring_kib_), {},
-                fmt::format("for example --recording-kib {}", std::bit_ceil(ring_kib_)));
+Expected<ExitCode> Record::record(Console& console) {
   if (console.json()) console.keep_stdout_to_itself();
   const live::PassiveOptions options{.path = path_,
                                      .command = command_,
@@ -109,7 +115,7 @@ Expected<ExitCode> Record::run(Console& console) {
 
 #else
 
-Expected<ExitCode> Record::run(Console&) {
+Expected<ExitCode> Record::record(Console&) {
   return fail(ExitCode::kNoSchedExt, "this build has no live runtime", {},
               "build with -DREPRISE_LIVE=ON (tools/dev build); replaying and inspecting traces work here");
 }
