@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <tuple>
 
 namespace reprise::cli {
 namespace {
@@ -33,8 +34,8 @@ struct Session {
 
   sim::Metrics metrics() {
     // Interrupts that are recorded while another event is may come before it in the file.
-    std::ranges::stable_sort(events, [](const trace::KernelEvent& a, const trace::KernelEvent& b) {
-      return a.time_ns < b.time_ns || (a.time_ns == b.time_ns && a.cpu == b.cpu && a.seq < b.seq);
+    std::ranges::sort(events, [](const trace::KernelEvent& a, const trace::KernelEvent& b) {
+      return std::tie(a.time_ns, a.cpu, a.seq) < std::tie(b.time_ns, b.cpu, b.seq);
     });
     sim::MetricsBuilder builder(cpus);
     for (const trace::KernelEvent& event : events) builder.event(event);
@@ -102,7 +103,10 @@ std::string latency_table(const sim::Metrics& metrics) {
     tasks.push_back(&task);
     cpu_ns += task.cpu_ns, switches += task.switches;
   }
-  std::ranges::stable_sort(tasks, [](const auto* a, const auto* b) { return a->max_delay_ns > b->max_delay_ns; });
+  std::ranges::sort(tasks, [](const auto* a, const auto* b) {
+    return std::tie(b->max_delay_ns, a->tid, a->max_delay_at_ns) <
+           std::tie(a->max_delay_ns, b->tid, b->max_delay_at_ns);
+  });
   const std::string rule = " " + std::string(104, '-') + '\n';
   std::string text = rule +
                      fmt::format(" {:<22}|{:>14} |{:>9} |{:>16} |{:>16} |{:>17} |\n", " Task", "Runtime ms", "Count",
