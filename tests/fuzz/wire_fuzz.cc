@@ -43,7 +43,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       // A copy of exactly that length, so that a decoder that reads on is caught.
       std::vector<std::byte> exact(length);
       const std::size_t there = std::min<std::size_t>(length, size - at);
-      std::memcpy(exact.data(), data + at, there);
+      if (there > 0) std::memcpy(exact.data(), data + at, there);
       at += there;
       Event event;
       if (live::decode(exact.data(), length, event)) {
