@@ -5,15 +5,16 @@
 
 #include <algorithm>
 #include <array>
+#include <cstring>
 
 #include "scheduler/core/check.h"
 
 namespace reprise::sim {
 namespace {
 
-constexpr std::array<std::string_view, 18> kNames = {"run",     "take",     "post",        "ready", "await", "signal",
-                                                     "barrier", "sleep",    "sleep_until", "timer", "loop",  "loop_end",
-                                                     "fork",    "affinity", "weight",      "yield", "until", "exit"};
+constexpr std::array<std::string_view, 20> kNames = {
+    "run",   "take", "take_some", "post", "ready",    "await",  "signal", "barrier", "sleep", "sleep_until",
+    "timer", "loop", "loop_end",  "fork", "affinity", "weight", "yield",  "until",   "exit",  "leave"};
 
 template <typename T>
 u64 bytes_of(const std::vector<T>& v) {
@@ -28,6 +29,7 @@ std::unexpected<Error> wrong(u32 task, u64 op, std::string what) {
 bool fits(OpCode op, ObjectType type) {
   switch (op) {
     case OpCode::kTake:
+    case OpCode::kTakeSome:
     case OpCode::kPost:
       return type == ObjectType::kTokens;
     case OpCode::kReady:
@@ -47,6 +49,7 @@ bool fits(OpCode op, ObjectType type) {
 bool names_object(OpCode op) {
   switch (op) {
     case OpCode::kTake:
+    case OpCode::kTakeSome:
     case OpCode::kPost:
     case OpCode::kReady:
     case OpCode::kAwait:
@@ -63,7 +66,7 @@ Expected<void> check_op(const Program& program, u32 task, u64 index) {
   const TaskProgram& owner = program.tasks[task];
   const Op& op = program.ops[index];
   const auto inside = [&](u64 target) { return target >= owner.first_op && target < u64{owner.first_op} + owner.ops; };
-  if (op.code > OpCode::kExit) return wrong(task, index, "unknown operation");
+  if (op.code > OpCode::kLeave) return wrong(task, index, "unknown operation");
   if (names_object(op.code)) {
     if (op.target >= program.objects.size()) return wrong(task, index, "no such object");
     if (!fits(op.code, program.objects[op.target].type)) return wrong(task, index, "object of another type");

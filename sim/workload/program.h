@@ -53,7 +53,7 @@ inline constexpr u64 kSelf = ~u64{0};
 struct Op {
   OpCode code = OpCode::kExit;
   u8 depth = 0;   // of kLoop and kLoopEnd: 0..kMaxLoopDepth-1
-  u16 extra = 0;  // kTake, kReady, kAwait: CPU time that blocking costs on top; kPost, kSignal: that waking does.
+  u16 extra = 0;  // kTake*, kReady, kAwait: CPU time that blocking costs on top; kPost, kSignal: that waking does.
                   // In units of kExtraUnitNs
   u32 target = 0;
   u64 value = 0;
@@ -122,10 +122,10 @@ static_assert(sizeof(OutsideEvent) == 24);
 
 /// CPU time that interrupts and classes above took, at its own time. For Kernel, which takes it away.
 struct Theft {
-  u64 at_ns = 0;
+  u64 at_ns = 0;  // its end, after the start of the workload; sorted
   u64 duration_ns = 0;
   u32 cpu = 0;
-  u32 kind = 0;  // trace::IrqKind, or 16 + trace::TaskClass
+  u32 kind = 0;  // trace::IrqKind << 16 | number of the interrupt
 };
 
 struct Program {

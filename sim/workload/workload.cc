@@ -63,7 +63,7 @@ void Workload::wait_from_start(Kernel& kernel, u32 instance) {
   Instance& task = instances_[instance];
   const Op& op = program_.ops[task.pc];
   Result result;
-  if (op.code == OpCode::kTake)
+  if (op.code == OpCode::kTake || op.code == OpCode::kTakeSome)
     result = take(kernel, instance, op);
   else if (op.code == OpCode::kReady)
     result = ready(instance, op);
@@ -154,12 +154,13 @@ u32 Workload::wake_takers(Kernel& kernel, u32 object, WakeContext context) {
     const u32 following = waiter.next;
     const u64 free = place.tokens > place.promised ? place.tokens - place.promised : 0;
     if (free == 0 && place.ready_waiters == 0) break;
+    const OpCode code = program_.ops[waiter.pc].code;
     bool goes;
-    if (program_.ops[waiter.pc].code == OpCode::kReady) {
+    if (code == OpCode::kReady) {
       goes = place.tokens > 0;
       if (goes) place.ready_waiters -= 1;
     } else {
-      goes = free >= waiter.rest || (free > 0 && !place.posters.empty());
+      goes = free >= waiter.rest || (free > 0 && (code == OpCode::kTakeSome || !place.posters.empty()));
       if (goes) {
         waiter.promise = std::min(free, waiter.rest);
         place.promised += waiter.promise;
@@ -201,10 +202,15 @@ Workload::Result Workload::take(Kernel& kernel, u32 instance, const Op& op) {
   const bool bounded = program_.objects[op.target].capacity != 0;
   while (task.rest > 0) {
     const u64 got = std::min(place.tokens, task.rest);
-    // Less than was asked for is taken only from who cannot give more before.
-    if (got < task.rest && (got == 0 || place.posters.empty())) break;
+    // Less than was asked for: a read goes on with it; others take it only from who cannot give more before.
+    const bool some = op.code == OpCode::kTakeSome && got > 0;
+    if (got < task.rest && !some && (got == 0 || place.posters.empty())) break;
     task.rest -= got;
     set_tokens(kernel, op.target, place.tokens - got, WakeContext::kTask);
+    if (some) {
+      place.owed += task.rest;
+      task.rest = 0;
+    }
     if (bounded) wake_posters(kernel, op.target);
   }
   if (task.rest > 0) {
@@ -218,6 +224,14 @@ Workload::Result Workload::take(Kernel& kernel, u32 instance, const Op& op) {
   return task.blocked ? Result::kDoneAfterBlock : Result::kDone;
 }
 
+/// Tokens that somebody has already taken vanish.
+void Workload::put(Kernel& kernel, u32 object, u64 tokens, WakeContext context) {
+  Place& place = places_[object];
+  const u64 paid = std::min(place.owed, tokens);
+  place.owed -= paid;
+  if (tokens > paid) set_tokens(kernel, object, place.tokens + tokens - paid, context);
+}
+
 Workload::Result Workload::post(Kernel& kernel, u32 instance, const Op& op, bool& woke) {
   Instance& task = instances_[instance];
   Place& place = places_[op.target];
@@ -228,18 +242,18 @@ Workload::Result Workload::post(Kernel& kernel, u32 instance, const Op& op, bool
     stats_.posts += 1;
   }
   if (object.capacity == 0) {
-    set_tokens(kernel, op.target, place.tokens + task.rest, WakeContext::kTask);
+    put(kernel, op.target, task.rest, WakeContext::kTask);
     task.rest = 0;
     woke = wake_takers(kernel, op.target, WakeContext::kTask) > 0;
     return Result::kDone;
   }
-  const u64 room = object.capacity - std::min(object.capacity, place.tokens);
+  const u64 room = object.capacity - std::min(object.capacity, place.tokens) + place.owed;
   const bool may = !task.blocked || place.tokens <= object.low_water;
   // What does not fit into the empty object goes in pieces.
   const u64 piece = !may ? 0 : task.rest <= room ? task.rest : task.rest > object.capacity ? room : 0;
   if (piece > 0) {
     task.rest -= piece;
-    set_tokens(kernel, op.target, place.tokens + piece, WakeContext::kTask);
+    put(kernel, op.target, piece, WakeContext::kTask);
   }
   if (task.rest > 0) {
     if (!task.blocked) stats_.posts_blocked += 1;
@@ -336,7 +350,7 @@ void Workload::end(Kernel& kernel, u32 instance) {
   alive_ -= 1;
   stats_.exits += 1;
   if (ended == kNoObject) return;
-  set_tokens(kernel, ended, places_[ended].tokens + 1, WakeContext::kTask);
+  put(kernel, ended, 1, WakeContext::kTask);
   wake_takers(kernel, ended, WakeContext::kTask);
 }
 
@@ -360,6 +374,7 @@ Action Workload::next(Kernel& kernel, TaskId id) {
         if (op.value == 0) continue;
         return {.next = Next::kRun, .run_ns = op.value};
       case OpCode::kTake:
+      case OpCode::kTakeSome:
         result = take(kernel, self, op);
         break;
       case OpCode::kPost:
@@ -420,6 +435,11 @@ Action Workload::next(Kernel& kernel, TaskId id) {
       case OpCode::kExit:
         end(kernel, self);
         return {.next = Next::kExit};
+      case OpCode::kLeave:
+        task.state = State::kEnded;
+        alive_ -= 1;
+        stats_.leaves += 1;
+        return {.next = Next::kBlock};
     }
     if (result == Result::kBlock) return {.next = Next::kBlock};
     Instance& done = instances_[self];
@@ -459,21 +479,28 @@ void Workload::arm_outside(Kernel& kernel) {
 void Workload::do_outside(Kernel& kernel) {
   const OutsideEvent& e = program_.outside[next_outside_++];
   const WakeContext context = e.softirq ? WakeContext::kSoftirq : WakeContext::kHardirq;
-  set_tokens(kernel, e.target, places_[e.target].tokens + e.value, context);
+  put(kernel, e.target, e.value, context);
   wake_takers(kernel, e.target, context);
   arm_outside(kernel);
 }
 
 bool Workload::relieve(Kernel& kernel) {
   for (u32 i = 0; i < instances_.size(); ++i) {
-    const Instance& task = instances_[i];
+    Instance& task = instances_[i];
     if (task.state != State::kWaiting) continue;
     const Op& op = program_.ops[task.pc];
-    if (op.code != OpCode::kTake) continue;
-    const u64 tokens = places_[op.target].tokens;
+    Place& place = places_[op.target];
+    if (op.code == OpCode::kTake || op.code == OpCode::kTakeSome) {
+      put(kernel, op.target, place.owed + place.promised + task.rest, WakeContext::kHardirq);
+      wake_takers(kernel, op.target, WakeContext::kHardirq);
+    } else if (op.code == OpCode::kPost) {
+      place.owed += place.tokens + task.rest;
+      set_tokens(kernel, op.target, 0, WakeContext::kHardirq);
+      wake_posters(kernel, op.target);
+    } else {
+      continue;
+    }
     stats_.relieved += 1;
-    set_tokens(kernel, op.target, std::max(tokens, places_[op.target].promised + task.rest), WakeContext::kHardirq);
-    wake_takers(kernel, op.target, WakeContext::kHardirq);
     return true;
   }
   return false;

@@ -31,6 +31,7 @@ struct WorkloadStats {
   u64 forks = 0;
   u64 forks_refused = 0;  // more tasks than announced (Program::max_instances)
   u64 exits = 0;
+  u64 leaves = 0;       // whose recording ended before they did
   u64 relieved = 0;     // see relieve()
   u64 empty_turns = 0;  // a task went around in loops without running
 };
@@ -53,8 +54,9 @@ class Workload final : public Behaviour {
   /// Entry of Program::tasks that `task` was made from; kNoTaskId: none of ours.
   [[nodiscard]] u32 program_of(TaskId task) const;
 
-  /// To be called when no task can run and no timer is armed. Gives the first waiting task that takes tokens what it
-  /// lacks, and wakes it; false: there is none. Happens where a trace told less than a task depended on; counted.
+  /// To be called when no task can run and no timer is armed. Gives the first waiting task that takes or posts tokens
+  /// what it lacks, and wakes it; false: there is none. Happens where a trace told less than a task depended on;
+  /// counted.
   bool relieve(Kernel&);
   /// Who waits for what, at most `limit` lines.
   [[nodiscard]] std::string waiting(u32 limit = 20) const;
@@ -91,12 +93,13 @@ class Workload final : public Behaviour {
   struct Place {     // of an object
     u64 tokens = 0;  // of a set: members that are ready; of a timer: when the next period begins
     u64 promised = 0;
+    u64 owed = 0;  // taken by kTakeSome before it was there
     Queue takers;
     Queue posters;
     u32 ready_waiters = 0;  // among takers, in kReady
     u32 reserved = 0;
   };
-  static_assert(sizeof(Place) == 40);
+  static_assert(sizeof(Place) == 48);
 
   u32 make(Kernel&, u32 task, TaskId parent, TaskState state);
   void wait_from_start(Kernel&, u32 instance);
@@ -108,6 +111,7 @@ class Workload final : public Behaviour {
 
   enum class Result : u8 { kDone, kDoneAfterBlock, kBlock };
   Result take(Kernel&, u32 instance, const Op&);
+  void put(Kernel&, u32 object, u64 tokens, WakeContext);
   Result post(Kernel&, u32 instance, const Op&, bool& woke);
   Result ready(u32 instance, const Op&);
   Result wait_granted(u32 instance, Queue&);

@@ -72,6 +72,27 @@ TEST(WorkloadTest, TakeOfWhatIsThereDoesNotBlock) {
   EXPECT_EQ(run.workload.stats().wakes, 0u);
 }
 
+TEST(WorkloadTest, ReadGoesOnWithWhatIsThereAndOwesTheRest) {
+  ProgramBuilder b;
+  const u32 pipe = b.object(ObjectType::kTokens);
+  b.begin(b.declare({}));
+  b.op(OpCode::kTakeSome, pipe, 10);
+  b.run(5);
+  b.op(OpCode::kTakeSome, pipe, 2);
+  b.end();
+  b.begin(b.declare({}));
+  for (int i = 0; i < 3; ++i) {
+    b.run(100);
+    b.op(OpCode::kPost, pipe, 4);  // at 100: goes on, 6 owed; at 300: those are paid, 2 are left
+  }
+  b.run(100);
+  b.end();
+  Played run(b, 2);
+  EXPECT_TRUE(run.workload.finished()) << run.workload.waiting();
+  EXPECT_EQ(run.workload.stats().takes_blocked, 2u);
+  EXPECT_EQ(run.workload.stats().wakes, 2u);
+}
+
 TEST(WorkloadTest, WriterOfAFullPipeBlocksUntilItsLowWater) {
   ProgramBuilder b;
   const u32 pipe = b.object(ObjectType::kTokens, 0, 10, 2);
