@@ -28,6 +28,7 @@ inline constexpr u32 kNoObject = ~u32{0};
 enum class OpCode : u8 {
   kRun,         // value: CPU time, ns
   kTake,        // target: object; value: tokens. Blocks until they are there
+  kTakeSome,    // the same, but goes on with the first token, as a read does; what it lacks then, later posts pay
   kPost,        // target: object; value: tokens. Blocks while the object is full
   kReady,       // target: object or set. Blocks until it holds a token; takes none
   kAwait,       // target: condition. Blocks until a signal; signals that came before do not count
@@ -45,6 +46,7 @@ enum class OpCode : u8 {
   kYield,       //
   kUntil,       // value: ns after the start. When that has passed, goes to operation `target`
   kExit,        // also what a program that runs off its end does
+  kLeave,       // the recording ends here: the task sleeps and is no longer part of the workload
 };
 inline constexpr u64 kEverybody = ~u64{0};
 inline constexpr u64 kForever = ~u64{0};
