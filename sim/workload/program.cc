@@ -249,7 +249,13 @@ void ProgramBuilder::end() {
 }
 
 Program ProgramBuilder::finish() {
-  Program& p = program_;
+  Program out = seal(std::move(program_));
+  program_ = Program{};
+  program_.cpu_sets.emplace_back();
+  return out;
+}
+
+Program seal(Program p) {
   // Each object's sets, from each set's members.
   std::vector<u32> counts(p.objects.size(), 0);
   for (const u32 m : p.members) counts[m] += 1;
@@ -273,10 +279,7 @@ Program ProgramBuilder::finish() {
   p.max_instances = std::max(p.max_instances, static_cast<u32>(p.tasks.size()));
   for (const Op& op : p.ops)
     if (op.code == OpCode::kLoop && op.value == kForever) p.endless = true;
-  Program out = std::move(program_);
-  program_ = Program{};
-  program_.cpu_sets.emplace_back();
-  return out;
+  return p;
 }
 
 }  // namespace reprise::sim

@@ -156,6 +156,9 @@ Expected<void> check(const Program&);
 [[nodiscard]] std::string listing(const Program&, u32 task);
 [[nodiscard]] std::string_view name(OpCode);
 
+/// Fills in what follows from the rest: memberships, the order of outside events, whether it ends.
+[[nodiscard]] Program seal(Program);
+
 /// Builds a program: tasks one after the other, each with begin_task, operations, end_task.
 class ProgramBuilder {
  public:
@@ -175,7 +178,7 @@ class ProgramBuilder {
   Object& at(u32 object) { return program_.objects[object]; }
   TaskProgram& task(u32 index) { return program_.tasks[index]; }
   Program& program() { return program_; }
-  /// Fills in what follows from the rest. The builder is empty afterwards.
+  /// Sealed. The builder is empty afterwards.
   Program finish();
 
  private:
