@@ -126,7 +126,7 @@ def disk_full(outcome):
 
 
 CASES = [
-    Case("killed", "wide", "kill -9: the system goes on, and nothing stays changed", killed, ("killed.sh",), 90),
+    Case("killed", "trouble", "kill -9: the system goes on, and nothing stays changed", killed, ("killed.sh",), 90),
     Case("overflow", "trouble", "a full ring up: tasks run, nothing is lost silently", overflow, ("overflow.sh",)),
     Case("stopped", "trouble", "the scheduler is stopped beyond the watchdog's time: each task runs within 1 s", stopped,
          ("stopped.sh",), 90),
