@@ -56,12 +56,12 @@ OPS(void, enqueue, struct task_struct* p, u64 enq_flags) {
     count()->congested++;
   } else {
     count()->handed_up++;
-    wake_scheduler(scx_bpf_task_cpu(p), enq_flags & config.kernel.enq_wakeup);
+    wake_scheduler(scx_bpf_task_cpu(p), enq_flags & config.kernel.enq_wakeup, now);
     return;
   }
   to_tail(p);
   wake_idle_for(p);
-  if (reason == WIRE_BYPASS_CONGESTED) wake_scheduler(scx_bpf_task_cpu(p), true);
+  if (reason == WIRE_BYPASS_CONGESTED) wake_scheduler(scx_bpf_task_cpu(p), true, now);
 bypassed:
   if (slot) set_state(slot, SLOT_NONE, now);
   RECORD(WIRE_K_BYPASS, reason, p->pid, generation, 0, 0);
@@ -113,6 +113,16 @@ OPS(void, dispatch, s32 cpu, struct task_struct* prev) {
   if (own.walk_left) {
     struct walk_context context = {.now = now_ns()};
     walk_up_to(WALK_SLOTS, &context);
+  }
+  if (own.stuck) {
+    u32 stuck = (own.stuck - 1) & (WIRE_MAX_CPUS - 1);
+    if (stuck == here) {
+      own.stuck = 0; /* it takes its tasks by itself again */
+    } else if (dsq_move_to_local(stuck)) {
+      own.pinned_out[stuck]++;
+      count()->rescued++;
+      return;
+    }
   }
   shared_first = *row >= PINNED_IN_A_ROW;
   if (shared_first) *row = 0;
@@ -364,5 +374,6 @@ const struct dispatcher_callbacks reprise_dispatcher = {
     .carry_out = carry_out,
     .heartbeat_expired = on_heartbeat,
     .wish_expired = on_wish,
+    .kick_expired = on_kick,
 };
 #endif

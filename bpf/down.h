@@ -24,13 +24,13 @@ static __always_inline u64 target(struct task_struct* p, const struct wire_messa
     return DSQ_SHARED;
   }
   if (message->flags & WIRE_DISPATCH_IDLE) {
-    if (allowed_on(p, message->cpu) && take_idle_cpu(message->cpu))
+    if (allowed_on(p, message->cpu) && !is_stuck(message->cpu) && take_idle_cpu(message->cpu))
       *claimed = message->cpu;
     else
       *claimed = pick_idle_cpu(p->cpus_ptr);
     return *claimed >= 0 ? (u64)*claimed : DSQ_SHARED;
   }
-  if (!allowed_on(p, message->cpu)) {
+  if (!allowed_on(p, message->cpu) || is_stuck(message->cpu)) {
     *bounced = true;
     *claimed = pick_idle_cpu(p->cpus_ptr);
     return DSQ_SHARED;

@@ -58,13 +58,35 @@ static __always_inline void ask(u64 now) {
   }
 }
 
+/* Two idle CPUs if there are: one that is about to go offline is idle, too, and does not dispatch. */
 static __noinline void wake_any(void) {
-  s32 idle = pick_any_idle_cpu();
+  s32 idle = pick_any_idle_cpu(), other;
 
-  if (idle >= 0)
+  if (idle >= 0) {
+    other = pick_any_idle_cpu();
     kick_cpu(idle, config.kernel.kick_idle);
-  else if (!shared.scheduler_running)
+    if (other >= 0) kick_cpu(other, config.kernel.kick_idle);
+  } else if (!shared.scheduler_running) {
     kick_cpu(this_cpu(), config.kernel.kick_preempt);
+  }
+}
+
+/*
+ * A CPU that goes offline is inactive for a while before the kernel asks for a restart: idle, but it takes no task from
+ * any queue (kernel/sched/ext, scx_rq_online). Meanwhile somebody may wait for a task in its queue who has to finish
+ * before the CPU can go: an RCU grace period needs rcu_preempt. So two heartbeats in a row at which it is idle, has
+ * tasks, and has taken none in between: the others take them, and nothing more is sent there.
+ */
+static long look_at_queue(u32 cpu, void* context) {
+  u32 here = cpu & (WIRE_MAX_CPUS - 1), out = own.pinned_out[here];
+
+  if (own.pinned_in[here] == out || !idle_known((s32)cpu) || dsq_queued(cpu) <= 0)
+    own.suspect[here] = 0;
+  else if (own.suspect[here] == out + 1)
+    own.stuck = cpu + 1;
+  else
+    own.suspect[here] = out + 1;
+  return 0;
 }
 
 /*
@@ -80,6 +102,8 @@ static void on_heartbeat(void) {
     shared.fallback = 0;
   }
   if (shared.unanswered || events_waiting() > 0 || now - own.beat_changed >= config.heartbeat_ns) ask(now);
+  look_at_queues(config.cpus);
+  if (own.stuck) wake_any();
   if (shared.asked) {
     u64 since = own.asked_since > own.beat_changed ? own.asked_since : own.beat_changed;
     if (!shared.fallback && now - since > config.fallback_ns && shared.unanswered) {
@@ -101,6 +125,12 @@ static void on_heartbeat(void) {
 static void on_wish(void) {
   ask(now_ns());
   wake_any();
+}
+
+static void on_kick(void) {
+  own.kick_armed = 0;
+  if (!own.kicked && !shared.scheduler_running && events_waiting() > 0)
+    preempt_for_scheduler((s32)this_cpu(), now_ns());
 }
 
 #endif

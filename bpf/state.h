@@ -53,10 +53,13 @@ struct own_state {
    */
   u32 pinned_in[WIRE_MAX_CPUS];
   u32 pinned_out[WIRE_MAX_CPUS];
-  u32 kicked; /* a task has been preempted for the scheduler, which has not run since */
+  u32 suspect[WIRE_MAX_CPUS]; /* pinned_out + 1 when a heartbeat found it idle with tasks in its queue; else 0 */
+  u32 stuck;                  /* CPU + 1 that does not take the tasks in its queue, as one that goes offline; 0: none */
+  u32 kicked;                 /* a task has been preempted for the scheduler, which has not run since */
+  u32 kick_armed;             /* TIMER_KICK has been started */
   u32 walk_cursor;
   u32 walk_left; /* slots that the walk has still to look at */
-  u32 reserved;
+  u64 kicked_at;
   u64 beat_seen;
   u64 beat_changed;
   u64 asked_since;
@@ -64,14 +67,16 @@ struct own_state {
   u64 audited;    /* when a healthy walk last began */
 };
 
-enum timer_name { TIMER_HEARTBEAT = 0, TIMER_WISH = 1, TIMERS };
+enum timer_name { TIMER_HEARTBEAT = 0, TIMER_WISH = 1, TIMER_KICK = 2, TIMERS };
 
 #ifndef __cplusplus
 /* What the parts of the dispatcher provide for the calls that come back through maps. */
 static long carry_out(const struct wire_message* message);
 static long walk_one(u32 i, void* context);
+static long look_at_queue(u32 cpu, void* context);
 static void on_heartbeat(void);
 static void on_wish(void);
+static void on_kick(void);
 #endif
 
 #ifdef __bpf__
@@ -196,6 +201,9 @@ static __always_inline void walk_up_to(u32 slots_at_most, void* context) {
   bpf_loop(slots_at_most, walk_step, context, 0);
 }
 
+static long queue_step(u32 i, void* context) { return look_at_queue(i, context); }
+static __always_inline void look_at_queues(u32 cpus) { bpf_loop(cpus, queue_step, 0, 0); }
+
 static __always_inline void timer_start(u32 name, u64 ns, bool absolute) {
   struct timer_value* value = bpf_map_lookup_elem(&timers, &name);
   if (value) bpf_timer_start(&value->timer, ns, absolute ? BPF_F_TIMER_ABS : 0);
@@ -212,6 +220,10 @@ static int wish_expired(void* map, u32* key, struct timer_value* value) {
   on_wish();
   return 0;
 }
+static int kick_expired(void* map, u32* key, struct timer_value* value) {
+  on_kick();
+  return 0;
+}
 static __always_inline s32 timers_init(void) {
   u32 name = TIMER_HEARTBEAT;
   struct timer_value* value = bpf_map_lookup_elem(&timers, &name);
@@ -225,7 +237,13 @@ static __always_inline s32 timers_init(void) {
   value = bpf_map_lookup_elem(&timers, &name);
   if (!value) return -2;
   error = bpf_timer_init(&value->timer, &timers, CLOCK_MONOTONIC);
-  return error ? error : bpf_timer_set_callback(&value->timer, wish_expired);
+  if (!error) error = bpf_timer_set_callback(&value->timer, wish_expired);
+  if (error) return error;
+  name = TIMER_KICK;
+  value = bpf_map_lookup_elem(&timers, &name);
+  if (!value) return -2;
+  error = bpf_timer_init(&value->timer, &timers, CLOCK_MONOTONIC);
+  return error ? error : bpf_timer_set_callback(&value->timer, kick_expired);
 }
 
 #else
@@ -264,11 +282,20 @@ static __always_inline bool any_idle(void) {
   }
   return false;
 }
-/* On a busy machine, where every decision asks, the answer is mostly no and must cost next to nothing. */
-static __always_inline s32 pick_idle_cpu(const struct cpumask* allowed) {
-  if (!any_idle()) return -1;
+static __always_inline bool is_stuck(s32 cpu) { return (u32)cpu + 1 == own.stuck; }
+static __always_inline s32 pick_idle_once(const struct cpumask* allowed) {
   if (bpf_ksym_exists(scx_bpf_pick_idle_cpu)) return scx_bpf_pick_idle_cpu(allowed, 0);
   return take_known_idle_cpu(allowed);
+}
+/* On a busy machine, where every decision asks, the answer is mostly no and must cost next to nothing. */
+static __always_inline s32 pick_idle_cpu(const struct cpumask* allowed) {
+  s32 cpu;
+
+  if (!any_idle()) return -1;
+  cpu = pick_idle_once(allowed);
+  if (cpu < 0 || !is_stuck(cpu)) return cpu;
+  kick_cpu(cpu, config.kernel.kick_idle);
+  return pick_idle_once(allowed);
 }
 static __always_inline s32 pick_any_idle_cpu(void) {
   const struct cpumask* online;

@@ -59,6 +59,7 @@ struct dispatcher_callbacks {
   long (*carry_out)(const struct wire_message* message); /* for decisions_drain */
   void (*heartbeat_expired)(void);
   void (*wish_expired)(void);
+  void (*kick_expired)(void);
 };
 extern const struct dispatcher_callbacks reprise_dispatcher;
 
@@ -74,6 +75,10 @@ extern const struct dispatcher_callbacks reprise_dispatcher;
 
 static inline struct wire_cpu_counters* count(void) { return &counters[this_cpu() & (WIRE_MAX_CPUS - 1)]; }
 static inline s32 timers_init(void) { return 0; }
+static inline void look_at_queues(u32 cpus) {
+  for (u32 cpu = 0; cpu < cpus && !look_at_queue(cpu, 0); cpu++) {
+  }
+}
 static inline void walk_up_to(u32 slots_at_most, void* context) {
   for (u32 i = 0; i < slots_at_most && !walk_one(i, context); i++) {
   }

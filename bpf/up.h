@@ -91,12 +91,25 @@ static __always_inline bool idle_known(s32 cpu) {
   return word < WIRE_CPU_WORDS && shared.idle[word] >> ((u32)cpu % 64) & 1;
 }
 
+static __always_inline void preempt_for_scheduler(s32 cpu, u64 now) {
+  own.kicked = 1;
+  own.kicked_at = now;
+  count()->kicks++;
+  kick_cpu(cpu, config.kernel.kick_preempt);
+}
+
 /*
  * Work has become pending: see to it that the scheduler's thread gets a CPU. If it runs, it looks at the ring once
  * more before it yields, and `dispatch` looks after that. If the CPU of the enqueue is idle, the kernel reschedules
  * it by itself (wakeup_preempt_idle). Else an idle CPU is woken, or, for a wakeup, one task is preempted.
+ *
+ * Where no other task waits, each wakeup may preempt: the CPU would soon run out of work. Where some do, the decision
+ * is wanted before the next of them is taken, which `dispatch` sees to, or because the policy might want to preempt:
+ * then once in kick_interval_us is enough, and a timer sees to wakeups that came too early for that. Without this, a
+ * stream of wakeups (hackbench) would spend half of its time on switches.
  */
-static __noinline void wake_scheduler(s32 cpu, bool wakeup) {
+static __noinline void wake_scheduler(s32 cpu, bool wakeup, u64 now) {
+  u32 here = (u32)cpu & (WIRE_MAX_CPUS - 1);
   s32 idle;
 
   if (shared.scheduler_running) return;
@@ -104,11 +117,17 @@ static __noinline void wake_scheduler(s32 cpu, bool wakeup) {
   idle = pick_any_idle_cpu();
   if (idle >= 0) {
     kick_cpu(idle, config.kernel.kick_idle);
-  } else if (wakeup && config.kick == WIRE_KICK_PREEMPT && !own.kicked) {
-    own.kicked = 1;
-    count()->kicks++;
-    kick_cpu(cpu, config.kernel.kick_preempt);
+    return;
   }
+  if (!wakeup || config.kick != WIRE_KICK_PREEMPT || own.kicked) return;
+  if (own.pinned_in[here] != own.pinned_out[here] || dsq_queued(DSQ_SHARED) > 0) {
+    u64 interval = config.kick_interval_us * 1000ull, since = now - own.kicked_at;
+    if (since < interval) {
+      if (smp_swap_if(&own.kick_armed, 0, 1)) timer_start(TIMER_KICK, interval - since, false);
+      return;
+    }
+  }
+  preempt_for_scheduler(cpu, now);
 }
 
 static __always_inline u32 enqueue_flags(struct slot* slot, u64 enq_flags) {

@@ -226,7 +226,8 @@ struct wire_cpu_counters {
   wire_u64 records_lost;   /* for the recorder */
   wire_u64 switches;       /* tasks of ours that began to run, the scheduler's own thread included */
   wire_u64 scheduler_runs; /* of these, the scheduler's own thread */
-  wire_u64 reserved[4];
+  wire_u64 rescued;        /* taken from the queue of a CPU that does not dispatch any more */
+  wire_u64 reserved[3];
 };
 WIRE_ASSERT(sizeof(struct wire_cpu_counters) == 192);
 
@@ -281,7 +282,7 @@ struct wire_kernel_values {
 
 enum wire_kick {
   WIRE_KICK_NONE = 0,    /* wait until a CPU schedules anyway */
-  WIRE_KICK_PREEMPT = 1, /* a wakeup takes the CPU when none is idle, once until the scheduler runs */
+  WIRE_KICK_PREEMPT = 1, /* a wakeup takes the CPU when none is idle: see wake_scheduler in up.h */
 };
 
 struct wire_config {
@@ -296,7 +297,7 @@ struct wire_config {
   wire_u32 kick;               /* enum wire_kick */
   wire_u32 recording;          /* 1: fill the recording ring */
   wire_u32 interests;          /* 1: send WIRE_RUNNING and WIRE_STOPPING */
-  wire_u32 reserved;
+  wire_u32 kick_interval_us;   /* where tasks queue, wakeups preempt one this often at most; 1..1,000,000 */
   struct wire_kernel_values kernel;
 };
 

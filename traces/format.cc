@@ -112,30 +112,56 @@ void comm_of(const KernelEvent& e, char (&comm)[16]) {
 
 bool has_comm(const KernelEvent& e) { return e.type == KernelEventType::kExec || e.type == KernelEventType::kName; }
 
+constexpr const char* kContexts[] = {"task", "softirq", "hardirq", "nmi"};
+constexpr const char* kReasons[] = {"?", "kernel_thread", "reclaim", "congested", "fallback", "no_slot"};
+constexpr const char* kResults[] = {"?", "inserted", "cancelled", "bounced", "failed"};
+constexpr const char* kClasses[] = {"idle", "ext", "fair", "rt", "dl", "stop"};
+constexpr const char* kIrqs[] = {"irq", "softirq", "vector"};
+constexpr const char* kTimers[] = {"sleep", "timerfd", "itimer", "posix", "wheel"};
+constexpr const char* kRoles[] = {"other", "take", "give", "ready", "sleep", "yield", "fork"};
+constexpr FlagName kMarks[] = {{kMarkKernelThread, "kernel_thread"}, {kMarkOwn, "own"}};
+
+template <std::size_t N>
+const char* name_in(const char* const (&names)[N], u64 number) {
+  return number < N ? names[number] : "?";
+}
+
+std::string switch_text(const KernelEvent& e) {
+  return fmt::format("previous={} state={:#x} classes={}>{} exec={}{}", static_cast<i32>(e.a), static_cast<u32>(e.b),
+                     name_in(kClasses, (e.b >> 32) & 0xff), name_in(kClasses, (e.b >> 40) & 0xff), seconds(e.c),
+                     (e.flags & kSwitchPreempted) != 0 ? " preempted" : "");
+}
+
+std::string timer_text(const KernelEvent& e) {
+  const u32 kind = e.flags & kTimerKindMask;
+  const bool file = kind == kTimerFile;
+  return fmt::format("{} {} sleeper={} expiry={} {}{}", name_in(kTimers, kind),
+                     (e.flags & kTimerArmed) != 0 ? "armed" : "expires", static_cast<i32>(e.a), seconds(e.b),
+                     file ? fmt::format("object={:#x}", e.c) : fmt::format("slack={} ns", e.c),
+                     (e.flags & kTimerAbsolute) != 0 ? " absolute" : "");
+}
+
 std::string details_text(const KernelEvent& e) {
-  static constexpr const char* kContexts[] = {"task", "softirq", "hardirq", "nmi"};
-  static constexpr const char* kReasons[] = {"?", "kernel_thread", "reclaim", "congested", "fallback", "no_slot"};
-  static constexpr const char* kResults[] = {"?", "inserted", "cancelled", "bounced", "failed"};
   switch (e.type) {
     case KernelEventType::kWaking:
-      return fmt::format("waker={} context={}{}", static_cast<i32>(e.a), kContexts[e.flags & 3],
+      return fmt::format("waker={} context={}{}", static_cast<i32>(e.a), kContexts[e.flags & kWakeContextMask],
                          (e.flags & kWakeRunnable) != 0 ? " runnable" : "");
     case KernelEventType::kSwitch:
-      return fmt::format("previous={} state={:#x} exec={}{}", static_cast<i32>(e.a), static_cast<u32>(e.b),
-                         seconds(e.c), (e.flags & kSwitchPreempted) != 0 ? " preempted" : "");
+      return switch_text(e);
     case KernelEventType::kBypass:
-      return fmt::format("generation={} reason={}", e.a, e.flags < std::size(kReasons) ? kReasons[e.flags] : "?");
+      return fmt::format("generation={} reason={}", e.a, name_in(kReasons, e.flags));
     case KernelEventType::kAnswer:
-      return fmt::format("generation={} result={} queue={:#x} vtime={}", e.a,
-                         e.flags < std::size(kResults) ? kResults[e.flags] : "?", e.b, e.c);
+      return fmt::format("generation={} result={} queue={:#x} vtime={}", e.a, name_in(kResults, e.flags), e.b, e.c);
     case KernelEventType::kDequeue:
       return fmt::format("generation={} flags={:#x}", e.a, e.b);
     case KernelEventType::kFork:
-      return fmt::format("parent={} start={} tgid={}", static_cast<i32>(e.a), seconds(e.b), e.c);
+      return fmt::format("parent={} start={} tgid={} marks={}", static_cast<i32>(e.a), seconds(e.b), e.c,
+                         flags_text(e.flags, kMarks));
     case KernelEventType::kExit:
       return fmt::format("exec={}", seconds(e.b));
     case KernelEventType::kTask:
-      return fmt::format("tgid={} start={} weight={}", static_cast<i32>(e.a), seconds(e.b), e.c);
+      return fmt::format("tgid={} start={} weight={} marks={}", static_cast<i32>(e.a), seconds(e.b), e.c,
+                         flags_text(e.flags, kMarks));
     case KernelEventType::kAffinity:
       return fmt::format("word={} mask={:x} allowed={}", e.a, e.b, e.c);
     case KernelEventType::kWeight:
@@ -143,13 +169,14 @@ std::string details_text(const KernelEvent& e) {
     case KernelEventType::kCpu:
       return fmt::format("which={} {}", e.a, (e.flags & 1) != 0 ? "online" : "offline");
     case KernelEventType::kIrq:
-      return fmt::format("{}={} duration={} ns", e.flags == kIrqSoft ? "softirq" : "irq", e.a, e.b);
+      return fmt::format("{}={} duration={} ns cause={}", name_in(kIrqs, e.flags), e.a, e.b, static_cast<i32>(e.c));
     case KernelEventType::kTimer:
-      return fmt::format("sleeper={} expiry={} mode={:#x}", static_cast<i32>(e.a), seconds(e.b), e.c);
+      return timer_text(e);
     case KernelEventType::kSyscallEnter:
-      return fmt::format("number={} object={:#x} exec={}", e.a, e.b, seconds(e.c));
+      return fmt::format("number={} role={} object={:#x} exec={}", e.a, name_in(kRoles, e.flags), e.b, seconds(e.c));
     case KernelEventType::kSyscallExit:
-      return fmt::format("number={} result={} exec={}", e.a, static_cast<i64>(e.b), seconds(e.c));
+      return fmt::format("number={} role={} result={} exec={}", e.a, name_in(kRoles, e.flags), static_cast<i64>(e.b),
+                         seconds(e.c));
     case KernelEventType::kMember:
       return fmt::format("op={} object={:#x} set={:#x} flags={}", e.a, e.b, e.c, e.flags);
     default:

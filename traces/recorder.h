@@ -43,6 +43,7 @@ struct RecorderOptions {
   u64 wake_interval_ns = 10 * kNsPerMs;       // 1 ms..1 s
   u64 frame_interval_ns = kNsPerSec;          // a crash costs at most this much of the trace
   u64 snapshot_interval_ns = 10 * kNsPerSec;  // for snapshot_due; 0: only after a gap. Flight: at most last/2
+  int nice = 0;                               // of the recorder's thread, -20..19; best effort
   int compression_level = 1;                  // zstd, 1..19
   KernelEventSource* source = nullptr;        // not owned; valid until stop() or begin_session() returns
 };
@@ -51,6 +52,7 @@ struct RecorderStatus {
   bool failed = false;
   std::optional<Error> error;  // what happened, where, what was saved
   SessionTotals totals;        // of the current session, as encoded so far
+  u64 kernel_events_lost = 0;  // found no room in any ring, in this session
   u64 frames = 0;
   u64 bytes = 0;            // written, or held in memory by the flight recorder
   u64 ring_high_water = 0;  // most bytes that waited at a time when the recorder looked
@@ -69,7 +71,8 @@ class Recorder {
   /// One step, both sides. `end_ns`: when its decisions were handed down (a stage time, not an input); `state_hash`:
   /// Engine::state_hash after it, 0: not taken. False: no room, counted. Numbers count up within a session.
   bool push_step(const StepInput&, const StepOutput&, u64 end_ns, u64 state_hash = 0);
-  /// Engine::snapshot, taken after step `step`. False: no room, counted; the steps are not harmed.
+  /// Engine::snapshot, taken after step `step`. False: no room, counted; the steps are not harmed. One that is larger
+  /// than half the ring may never find room.
   bool push_snapshot(u64 step, u64 now_ns, std::span<const std::byte> state);
   /// Kernel events that come from no source (tests, the simulator).
   bool push_kernel_events(std::span<const KernelEvent>);

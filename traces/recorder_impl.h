@@ -54,7 +54,7 @@ struct Recorder::Impl {
   void take_ring();
   void take_step(std::span<const std::byte> bytes);
   void take_snapshot(std::span<const std::byte> bytes);
-  void take_source();
+  bool take_source();  // true: there may be more
   void note_losses();
   void flush_when_old();
   Expected<void> obey(Command what);
@@ -84,6 +84,7 @@ struct Recorder::Impl {
   alignas(64) KernelEventSource* source;
   std::vector<KernelEvent> drained;
   std::vector<Loss> losses, losses_written;
+  u64 policy_events_lost = 0;  // as the last step taken says
   u64 newest_ns = 0;
   u64 high_water = 0;
   Clock::time_point gathering_since = Clock::now();

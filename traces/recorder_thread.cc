@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <fmt/format.h>
 #include <pthread.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -10,6 +11,9 @@
 
 namespace reprise::trace {
 namespace {
+
+constexpr int kTurns = 64;
+constexpr int kBatchesPerTurn = 16;
 
 template <typename T>
 std::span<const T> take(const std::byte*& at, std::size_t count) {
@@ -24,6 +28,7 @@ void Recorder::Impl::run() {
   pthread_setname_np(pthread_self(), "reprise-record");
   tid.store(static_cast<i32>(::gettid()));
   tid.notify_all();
+  if (options.nice != 0) (void)setpriority(PRIO_PROCESS, static_cast<id_t>(::gettid()), options.nice);
   for (bool running = true; running;) {
     Command what = Command::kNone;
     {
@@ -56,6 +61,7 @@ Expected<void> Recorder::Impl::obey(Command what) {
       note_losses();
       source = new_source;
       losses_written.clear();
+      policy_events_lost = 0;
       steps_lost.store(0), snapshots_lost.store(0), events_lost.store(0), last_step_offered.store(0);
       return writer.begin_session(new_session);
     }
@@ -75,8 +81,12 @@ Expected<void> Recorder::Impl::obey(Command what) {
 
 void Recorder::Impl::take_all() {
   high_water = std::max(high_water, ring.waiting());
-  take_ring();
-  take_source();
+  // By turns: a flood of kernel events must not keep steps waiting until their ring is full. What arrives meanwhile is
+  // for the next time.
+  for (int turn = 0; turn < kTurns; ++turn) {
+    take_ring();
+    if (!take_source()) break;
+  }
   if (Clock::now() - losses_noted > std::chrono::seconds(1)) note_losses();
 }
 
@@ -107,6 +117,7 @@ void Recorder::Impl::take_step(std::span<const std::byte> bytes) {
   step.decisions = take<Decision>(at, head.decisions);
   step.preempts = take<i32>(at, head.preempts);
   newest_ns = std::max(newest_ns, head.now_ns);
+  policy_events_lost = head.lost_events;
   (void)writer.add_step(step);  // errors stick; look_for_failure sees them
 }
 
@@ -114,20 +125,21 @@ void Recorder::Impl::take_snapshot(std::span<const std::byte> bytes) {
   const std::byte* at = bytes.data();
   const RingSnapshot& head = take<RingSnapshot>(at, 1)[0];
   // What the kernel did before it belongs before it.
-  take_source();
+  for (int turn = 0; turn < kTurns && take_source(); ++turn) {
+  }
   (void)writer.add_snapshot({head.step, head.time_ns, bytes.subspan(sizeof head)});
 }
 
-void Recorder::Impl::take_source() {
-  if (source == nullptr) return;
-  // One batch may always be followed by another; what arrives meanwhile is for the next time.
-  for (int batch = 0; batch < 1024; ++batch) {
+bool Recorder::Impl::take_source() {
+  if (source == nullptr) return false;
+  for (int batch = 0; batch < kBatchesPerTurn; ++batch) {
     const std::size_t count = source->drain(drained);
     REPRISE_CHECK(count <= drained.size());
     if (count > 0) newest_ns = std::max(newest_ns, drained[count - 1].time_ns);
     if (!writer.error()) (void)writer.add_events(std::span(drained).first(count));
-    if (count < drained.size()) return;
+    if (count < drained.size()) return false;
   }
+  return true;
 }
 
 /// Writes the totals of what was lost whenever they have changed.
@@ -138,6 +150,7 @@ void Recorder::Impl::note_losses() {
   const u64 steps = steps_lost.load(std::memory_order_relaxed);
   const u64 events = events_lost.load(std::memory_order_relaxed);
   if (steps > 0) losses.push_back({LossRing::kSteps, kLossAllCpus, steps});
+  if (policy_events_lost > 0) losses.push_back({LossRing::kPolicyEvents, kLossAllCpus, policy_events_lost});
   if (events > 0) losses.push_back({LossRing::kKernelEvents, kLossAllCpus, events});
   std::erase_if(losses, [](const Loss& loss) { return loss.count == 0; });
   if (losses == losses_written || writer.error()) return;
@@ -170,6 +183,9 @@ void Recorder::Impl::publish() {
   status.totals.last_step = last_step_offered.load(std::memory_order_relaxed);
   status.totals.steps_lost = steps_lost.load(std::memory_order_relaxed);
   status.totals.snapshots_lost = snapshots_lost.load(std::memory_order_relaxed);
+  status.kernel_events_lost = 0;
+  for (const Loss& loss : losses)
+    if (loss.ring == LossRing::kKernelEvents) status.kernel_events_lost += loss.count;
   status.frames = writer.sink().frames();
   status.bytes = writer.sink().bytes();
   status.ring_high_water = high_water;

@@ -37,6 +37,7 @@ Engine::Engine(const EngineConfig& config, const PolicyInfo& info, const Options
   tasks_ = arena_.per_task<Task>();
   masks_ = arena_.per_task<u64>(0, words_);
   state_->random = Prng::seeded(config.seed);
+  configuration_hash_ = configuration_hash();
 }
 
 Engine::~Engine() = default;

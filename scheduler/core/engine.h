@@ -116,6 +116,7 @@ class Engine {
 
   const PolicyInfo& info_;
   Options options_;
+  u64 configuration_hash_ = 0;  // computed once: doing it allocates
   Limits limits_;
   u32 words_;  // of an affinity mask
   std::size_t block_bytes_ = 0;

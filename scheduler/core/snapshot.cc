@@ -49,7 +49,7 @@ u64 Engine::state_hash() const {
 }
 
 void Engine::snapshot(std::vector<std::byte>& out) const {
-  SnapshotHeader header{kMagic, configuration_hash(), state_->used_slots, 0, 0};
+  SnapshotHeader header{kMagic, configuration_hash_, state_->used_slots, 0, 0};
   for (const Arena::Region& region : arena_.regions()) header.payload_bytes += region.used_bytes(state_->used_slots);
   out.resize(sizeof header + header.payload_bytes);
   std::byte* to = out.data() + sizeof header;
@@ -68,7 +68,7 @@ Expected<void> Engine::restore(std::span<const std::byte> from) {
   std::memcpy(&header, from.data(), sizeof header);
   from = from.subspan(sizeof header);
   if (header.magic != kMagic) return bad_snapshot("is none of this version");
-  if (header.configuration != configuration_hash())
+  if (header.configuration != configuration_hash_)
     return bad_snapshot("is of another policy, other options or other limits than '" + std::string(info_.name) +
                         "', '" + options_.text() + "', " + std::to_string(limits_.cpus) + " CPUs, " +
                         std::to_string(limits_.max_tasks) + " tasks");

@@ -78,6 +78,7 @@ void configure(dispatcher_bpf& skeleton, const DispatcherSettings& settings, con
   config.slice_scheduler_ns = settings.slice_scheduler_ns;
   config.heartbeat_ns = settings.heartbeat_ns;
   config.fallback_ns = settings.fallback_ns;
+  config.kick_interval_us = settings.kick_interval_us;
   config.kick = settings.kick_preempt ? WIRE_KICK_PREEMPT : WIRE_KICK_NONE;
   config.recording = settings.recording;
   config.interests = settings.interests;

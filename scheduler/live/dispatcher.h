@@ -26,6 +26,7 @@ struct DispatcherSettings {
   u64 fallback_ns = 100 * kNsPerMs;
   u32 timeout_ms = 5'000;  // watchdog; the kernel's limit is 30 s
   bool kick_preempt = true;
+  u32 kick_interval_us = 200;
   bool recording = false;
   bool partial = false;
   u32 interests = 0;                   // PolicyInterest

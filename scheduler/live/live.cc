@@ -1,111 +1,26 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "scheduler/live/live.h"
 
-#include <sched.h>
-#include <signal.h>
-#include <sys/mman.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <cstring>
-#include <fstream>
-#include <optional>
-#include <sstream>
-#include <thread>
 
 #include "scheduler/live/command.h"
 #include "scheduler/live/host_settings.h"
 #include "scheduler/live/loop.h"
+#include "scheduler/live/memory.h"
 #include "scheduler/live/provenance.h"
 #include "scheduler/live/recording.h"
+#include "scheduler/live/scheduler_thread.h"
+#include "scheduler/live/signals.h"
 
 namespace reprise::live {
 namespace {
 
-// Signals that the caller's thread waits for; blocked in all threads. SIGUSR1: the scheduler's loop has ended.
-constexpr int kSignals[] = {SIGINT, SIGTERM, SIGHUP, SIGCHLD, SIGUSR1};
-
-class BlockedSignals {
- public:
-  BlockedSignals() {
-    sigemptyset(&set_);
-    for (int number : kSignals) sigaddset(&set_, number);
-    pthread_sigmask(SIG_BLOCK, &set_, &before_);
-  }
-  ~BlockedSignals() {
-    while (wait(0) != 0) {  // what still waits was meant for us
-    }
-    pthread_sigmask(SIG_SETMASK, &before_, nullptr);
-  }
-  /// The signal that came, or 0 after `timeout_ns`.
-  int wait(u64 timeout_ns) const {
-    const timespec time{static_cast<time_t>(timeout_ns / kNsPerSec), static_cast<long>(timeout_ns % kNsPerSec)};
-    const int number = sigtimedwait(&set_, nullptr, &time);
-    return number > 0 ? number : 0;
-  }
-
- private:
-  sigset_t set_{};
-  sigset_t before_{};
-};
-
-struct ThreadUse {
-  u64 cpu_ns = 0, faults_minor = 0, faults_major = 0;
-};
-
-ThreadUse read_thread_use(i32 tid) {
-  const std::string folder = "/proc/self/task/" + std::to_string(tid);
-  ThreadUse use;
-  std::istringstream(read_small_file(folder + "/schedstat")) >> use.cpu_ns;
-  // Fields 10 and 12 of stat; the name in field 2 may hold blanks, so count from its closing parenthesis.
-  const std::string stat = read_small_file(folder + "/stat");
-  if (const auto close = stat.rfind(')'); close != std::string::npos) {
-    std::istringstream rest(stat.substr(close + 1));
-    std::string skip;
-    u64 children = 0;
-    for (int field = 3; field < 10; ++field) rest >> skip;
-    rest >> use.faults_minor >> children >> use.faults_major;
-  }
-  return use;
-}
-
-// The scheduler's own thread, with the engine and the loop of one session.
-class SchedulerThread {
- public:
-  SchedulerThread() : caller_(pthread_self()), thread_([this] { main(); }) {
-    while (tid_.load() == 0) std::this_thread::yield();
-  }
-  ~SchedulerThread() { stop(); }
-  [[nodiscard]] i32 tid() const { return tid_; }
-  void begin(Loop& loop) { loop_.store(&loop); }
-  [[nodiscard]] bool ended() const { return ended_; }
-  Expected<void> stop() {
-    stop_ = true;
-    if (thread_.joinable()) thread_.join();
-    return std::move(outcome_);
-  }
-
- private:
-  void main() {
-    pthread_setname_np(pthread_self(), "reprise-sched");
-    // Without this, in partial mode, its yielding would spin beside the fair class.
-    sched_param parameter{};
-    sched_setscheduler(0, kSchedExtPolicy, &parameter);
-    tid_ = static_cast<i32>(syscall(SYS_gettid));
-    while (!loop_.load() && !stop_) usleep(1'000);
-    if (Loop* loop = loop_.load()) outcome_ = loop->run(stop_);
-    ended_ = true;
-    pthread_kill(caller_, SIGUSR1);
-  }
-  pthread_t caller_;
-  std::atomic<i32> tid_{0};
-  std::atomic<Loop*> loop_{nullptr};
-  std::atomic<bool> stop_{false};
-  std::atomic<bool> ended_{false};
-  Expected<void> outcome_;
-  std::thread thread_;
-};
+// The recorder's thread is scheduled by the policy like any other. Among the tasks that it records it would get a share
+// of the CPU that is smaller the more they are, while what it has to do grows with them.
+constexpr int kRecorderNice = -20;
 
 // Everything that one run needs, over its sessions.
 class Run {
@@ -121,8 +36,8 @@ class Run {
   Expected<std::unique_ptr<Engine>> make_engine(u32 cpus) const;
   Expected<void> start_recording(Dispatcher&, const DispatcherSettings&, Recording**);
   Expected<void> attach(Dispatcher&);
-  void wait(Dispatcher&, SchedulerThread&, const Loop&, ThreadUse at_attach);
-  void update_stats(Dispatcher&, i32 tid, const Loop&, ThreadUse at_attach);
+  void wait(Dispatcher&, SchedulerThread&, const Loop&);
+  void update_stats(Dispatcher&, const SchedulerThread&, const Loop&);
   void finish_recording(const trace::SessionEnd&);
   void say(std::string text) {
     result_.notes.push_back(text);
@@ -143,12 +58,6 @@ class Run {
   u64 began_ns_ = 0;
   bool done_ = false;
 };
-
-Expected<void> lock_memory() {
-  if (mlockall(MCL_CURRENT | MCL_FUTURE) == 0) return {};
-  return fail(ExitCode::kNotPermitted, std::string("cannot lock memory: ") + std::strerror(errno), {},
-              "run as root, or raise the limit on locked memory (ulimit -l unlimited)");
-}
 
 std::string unhonoured_cgroups() {
   if (read_small_file("/sys/fs/cgroup/cgroup.subtree_control").find("cpu") == std::string::npos) return {};
@@ -208,6 +117,7 @@ Expected<void> Run::start_recording(Dispatcher& dispatcher, const DispatcherSett
   if (!recorder_) {
     trace::RecorderOptions to;
     to.path = options_.record_path;
+    to.nice = kRecorderNice;
     to.last_seconds = options_.record_last_s;
     to.source = recording->get();
     auto recorder = trace::Recorder::start(to, info);
@@ -249,13 +159,14 @@ Expected<bool> Run::session() {
     return std::unexpected(started.error());
   Loop loop(**dispatcher, **engine, recorder_.get());
   thread.begin(loop);
+  keep_pages_in_place();
   auto attached = attach(**dispatcher);
-  const ThreadUse at_attach = read_thread_use(thread.tid());
-  if (attached) wait(**dispatcher, thread, loop, at_attach);
-  update_stats(**dispatcher, thread.tid(), loop, at_attach);
+  thread.mark_attached();
+  if (attached) wait(**dispatcher, thread, loop);
   const bool kernel_ended = (*dispatcher)->exited();
   (*dispatcher)->detach();
   Expected<void> outcome = thread.stop();
+  update_stats(**dispatcher, thread, loop);
   result_.exit = (*dispatcher)->exit_report();
   result_.final_hash = (*engine)->state_hash();
   if (recording) recording->detach();
@@ -275,7 +186,7 @@ Expected<bool> Run::session() {
   return false;
 }
 
-void Run::wait(Dispatcher& dispatcher, SchedulerThread& thread, const Loop& loop, ThreadUse at_attach) {
+void Run::wait(Dispatcher& dispatcher, SchedulerThread& thread, const Loop& loop) {
   constexpr u64 kLongest = kNsPerSec;  // one look a second costs nothing; signals end the wait at once
   const u64 interval = options_.stats_interval_s * kNsPerSec;
   const u64 end = options_.duration_s ? began_ns_ + options_.duration_s * kNsPerSec : 0;
@@ -287,7 +198,7 @@ void Run::wait(Dispatcher& dispatcher, SchedulerThread& thread, const Loop& loop
       break;
     }
     if (next_stats && now >= next_stats) {
-      update_stats(dispatcher, thread.tid(), loop, at_attach);
+      update_stats(dispatcher, thread, loop);
       if (stats_) stats_(result_.stats);
       next_stats += interval;
     }
@@ -309,7 +220,7 @@ void Run::wait(Dispatcher& dispatcher, SchedulerThread& thread, const Loop& loop
   done_ = !result_.ended_by.empty();
 }
 
-void Run::update_stats(Dispatcher& dispatcher, i32 tid, const Loop& loop, ThreadUse at_attach) {
+void Run::update_stats(Dispatcher& dispatcher, const SchedulerThread& thread, const Loop& loop) {
   LiveStats stats = before_;
   const wire_cpu_counters now = dispatcher.counters();
   const auto* add = reinterpret_cast<const wire_u64*>(&now);
@@ -321,11 +232,10 @@ void Run::update_stats(Dispatcher& dispatcher, i32 tid, const Loop& loop, Thread
   stats.events += counters.events;
   stats.decisions += counters.decisions;
   stats.turns += counters.turns;
-  if (const ThreadUse use = read_thread_use(tid); use.cpu_ns != 0) {  // 0: the thread has ended
-    stats.scheduler_cpu_ns += use.cpu_ns - at_attach.cpu_ns;
-    stats.page_faults_minor += use.faults_minor - at_attach.faults_minor;
-    stats.page_faults_major += use.faults_major - at_attach.faults_major;
-  }
+  const ThreadUse use = thread.use();
+  stats.scheduler_cpu_ns += use.cpu_ns;
+  stats.page_faults_minor += use.faults_minor;
+  stats.page_faults_major += use.faults_major;
   const volatile wire_shared& shared = dispatcher.shared();
   stats.fallbacks += shared.fallbacks;
   stats.queued = shared.unanswered;

@@ -86,21 +86,21 @@ void Loop::take_events() {
 }
 
 void Loop::submit() {
-  RingWriter& ring = dispatcher_.decisions();
+  RingWriter::Batch batch(dispatcher_.decisions());
   const u64 before = submitted_;
   auto put = [&](const wire_message& message) {
-    std::memcpy(ring.next(), &message, sizeof(message));
+    std::memcpy(batch.next(), &message, sizeof(message));
     ++submitted_;
   };
   for (const Decision& decision : output_.decisions()) put(wire::encode(decision));
   for (const i32 cpu : output_.preempts())
-    if (ring.room()) put(wire::encode_preempt(cpu));
-  if (output_.wake_at_ns != wish_sent_ns_ && ring.room()) {
+    if (batch.room()) put(wire::encode_preempt(cpu));
+  if (output_.wake_at_ns != wish_sent_ns_ && batch.room()) {
     put(wire::encode_wake_at(output_.wake_at_ns));
     wish_sent_ns_ = output_.wake_at_ns;
   }
   if (submitted_ == before) return;
-  ring.publish();
+  batch.publish();
   dispatcher_.shared().submitted = submitted_;
 }
 

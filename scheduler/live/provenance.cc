@@ -124,6 +124,7 @@ trace::SessionInfo describe_session(const PolicySpec& policy, u64 seed, u32 cpus
                      {"fallback_ns", settings.fallback_ns},
                      {"timeout_ms", settings.timeout_ms},
                      {"kick_preempt", settings.kick_preempt},
+                     {"kick_interval_us", settings.kick_interval_us},
                      {"partial", settings.partial},
                      {"events_bytes", settings.events_bytes},
                      {"decisions_bytes", settings.decisions_bytes},

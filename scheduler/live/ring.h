@@ -53,6 +53,10 @@ class RingReader {
     u64 position = consumed_;
     const u64 produced = producer().load(std::memory_order_acquire);
     std::size_t count = 0;
+    // Records are mostly of one size. Assuming so until it proves wrong lets the processor go on to the next record
+    // before this one's length has been loaded.
+    u32 usual = 0;
+    u64 step = 0;
     while (position < produced) {
       const std::byte* header = data_ + (position & mask_);
       const u32 length =
@@ -63,7 +67,11 @@ class RingReader {
         if (!take(header + kRingHeader, size)) break;
         ++count;
       }
-      position += (size + kRingHeader + 7) / 8 * 8;
+      if (size != usual) [[unlikely]] {
+        usual = size;
+        step = (size + kRingHeader + 7) / 8 * 8;
+      }
+      position += step;
     }
     if (position != consumed_) {
       consumed_ = position;
@@ -98,15 +106,42 @@ class RingWriter {
     const u64 used = written_ - consumer().load(std::memory_order_acquire);
     return static_cast<u32>((mask_ + 1 - used) / stride_);
   }
-  /// Where the next message goes; room() must not be 0. Nobody sees it before publish().
-  [[nodiscard]] std::byte* next() {
-    std::byte* header = data_ + (written_ & mask_);
-    const u32 fields[2] = {message_size_, 0};
-    std::memcpy(header, fields, sizeof(fields));
-    written_ += stride_;
-    return header + kRingHeader;
-  }
-  void publish() { producer().store(written_, std::memory_order_release); }
+
+  /// Messages that become visible together. A local variable, so that its position stays in a register.
+  class Batch {
+   public:
+    explicit Batch(RingWriter& ring)
+        : ring_(ring),
+          data_(ring.data_),
+          mask_(ring.mask_),
+          at_(ring.written_),
+          stride_(ring.stride_),
+          left_(ring.room()),
+          header_(ring.message_size_) {}
+    /// Messages for which there is still room.
+    [[nodiscard]] u32 room() const { return left_; }
+    /// Where the next message goes; room() must not be 0. Nobody sees it before publish().
+    [[nodiscard]] std::byte* next() {
+      std::byte* header = data_ + (at_ & mask_);
+      std::memcpy(header, &header_, sizeof(header_));
+      at_ += stride_;
+      --left_;
+      return header + kRingHeader;
+    }
+    void publish() {
+      ring_.written_ = at_;
+      ring_.producer().store(at_, std::memory_order_release);
+    }
+
+   private:
+    RingWriter& ring_;
+    std::byte* const data_;
+    const u64 mask_;
+    u64 at_;
+    const u64 stride_;
+    u32 left_;
+    const u64 header_;  // struct bpf_ringbuf_hdr: length, page offset
+  };
 
  private:
   [[nodiscard]] std::atomic_ref<u64> producer() const {

@@ -43,8 +43,8 @@ class Newcomer final : public Vruntime {
     return newcomer(task) ? full_slice_ns_ : Vruntime::burst_ns(slot, task);
   }
 
-  u64 slice_ns(const Task& task) const override {
-    const u64 slice = Vruntime::slice_ns(task);
+  u64 slice_ns(TaskSlot slot, const Task& task) const override {
+    const u64 slice = Vruntime::slice_ns(slot, task);
     return newcomer(task) ? std::min(slice, newcomer_slice_ns_) : slice;
   }
 

@@ -119,13 +119,22 @@ u64 VirtualTime::burst_ns(TaskSlot slot) const {
   return std::max(tasks_[slot].burst_average_ns, tasks_[slot].burst_ns);
 }
 
-u64 VirtualTime::slice_ns(const Task& task) const {
+u64 VirtualTime::share_ns(const Task& task) const {
   const u64 busy_per_cpu = std::max(state_->busy, state_->busy_before) / cpus_;
   return std::max(config_.slice_ns * task.weight / std::max<u64>(task.weight, busy_per_cpu), config_.slice_min_ns);
 }
 
+u64 VirtualTime::slice_ns(TaskSlot slot, const Task& task) const {
+  const u64 vruntime = tasks_[slot].vruntime;
+  const u64 share = share_ns(task);
+  u64 behind_ns = 0;
+  if (!task.woken() && before(vruntime, state_->clock))
+    behind_ns = std::min((state_->clock - vruntime) * task.weight / kWeightDefault, share);
+  return share + behind_ns;
+}
+
 u64 VirtualTime::deadline(TaskSlot slot, const Task& task, u64 burst_ns) const {
-  const u64 deadline = tasks_[slot].vruntime + weighted(std::min(burst_ns, slice_ns(task)), task.weight);
+  const u64 deadline = tasks_[slot].vruntime + weighted(std::min(burst_ns, share_ns(task)), task.weight);
   return earlier(deadline, state_->clock + config_.lag_ns);
 }
 

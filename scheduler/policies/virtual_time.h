@@ -30,8 +30,10 @@
 //
 // Slices: the busy tasks of a CPU share `slice` by weight. They must be in proportion to weights, not only the order:
 // the kernel takes the next task before it hands up the one that was running, so none runs twice in a row while others
-// wait, and a heavy task can catch up only by slices longer than the others'. Ratios of weights beyond slice /
-// slice_min are not honoured in full for that reason.
+// wait, and a heavy task can catch up only by slices longer than the others'. The kernel ends slices at ticks (4 ms
+// apart at HZ=250), so a light task's runs longer than it says; a task that is behind for that reason gets what it is
+// behind on top of its share, at most the share again. Ratios of weights beyond 2 * slice / (slice_min or a tick) are
+// not honoured in full.
 //
 // Virtual times may wrap and are compared by `before`.
 // Thread safety: none. State: in the arena.
@@ -61,7 +63,8 @@ class VirtualTime {
 
   /// The options that `config` reads; a policy that uses this class lists them among its own.
   static constexpr std::array<OptionSpec, 4> kOptions = {{
-      {"slice_us", "us", 100, 1'000'000, 20'000, "longest slice; the busy tasks of a CPU share it by weight"},
+      {"slice_us", "us", 100, 1'000'000, 20'000,
+       "shared by the busy tasks of a CPU by weight; who is behind gets more"},
       {"slice_min_us", "us", 50, 1'000'000, 1'000, "no slice is shorter, for the sake of throughput"},
       {"credit_us", "us", 0, 1'000'000, 20'000, "CPU time that a sleeper may have saved up when it wakes"},
       {"lag_us", "us", 1'000, 10'000'000, 500'000, "how far from the others' progress a task may get"},
@@ -86,9 +89,11 @@ class VirtualTime {
   [[nodiscard]] u64 vruntime(TaskSlot slot) const { return tasks_[slot].vruntime; }
   /// CPU time that the task is likely to use before it sleeps: what it used of late.
   [[nodiscard]] u64 burst_ns(TaskSlot slot) const;
-  /// By the task's weight and that of the busy tasks.
-  [[nodiscard]] u64 slice_ns(const Task&) const;
-  /// `burst_ns` counts up to a slice.
+  /// The share of `slice` by the task's weight and that of the busy tasks.
+  [[nodiscard]] u64 share_ns(const Task&) const;
+  /// What to give now: the share and, to a task that goes on, what it is behind the clock, at most the share again.
+  [[nodiscard]] u64 slice_ns(TaskSlot, const Task&) const;
+  /// `burst_ns` counts up to a share.
   [[nodiscard]] u64 deadline(TaskSlot, const Task&, u64 burst_ns) const;
   /// A task with that deadline is handed down now: the vtime to send along.
   [[nodiscard]] u64 hand_down(u64 deadline);

@@ -20,7 +20,7 @@ void Vruntime::dispatch(Context& context) {
     const Task& task = context.task(first.slot);
     const bool back = task.prev_cpu != kAnyCpu && context.allowed(first.slot, static_cast<u32>(task.prev_cpu));
     const u64 vtime = time_.hand_down(first.key);
-    context.dispatch(first.slot, back ? task.prev_cpu : kAnyCpu, slice_ns(task), vtime, kDecisionIdle);
+    context.dispatch(first.slot, back ? task.prev_cpu : kAnyCpu, slice_ns(first.slot, task), vtime, kDecisionIdle);
   }
 }
 

@@ -40,9 +40,9 @@ class Vruntime : public Policy {
  protected:
   /// CPU time that a task starts behind the others.
   [[nodiscard]] virtual u64 debit_ns(const Task&) const { return 0; }
-  /// CPU time that a task is expected to use before it sleeps; counts for its deadline, up to a slice.
+  /// CPU time that a task is expected to use before it sleeps; counts for its deadline, up to its share of a slice.
   [[nodiscard]] virtual u64 burst_ns(TaskSlot slot, const Task&) const { return time_.burst_ns(slot); }
-  [[nodiscard]] virtual u64 slice_ns(const Task& task) const { return time_.slice_ns(task); }
+  [[nodiscard]] virtual u64 slice_ns(TaskSlot slot, const Task& task) const { return time_.slice_ns(slot, task); }
 
  private:
   VirtualTime time_;

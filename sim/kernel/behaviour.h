@@ -1,66 +1,82 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// The seam between the kernel model and what its tasks do. The model knows tasks, not pipes or semaphores: a workload
-// implements Behaviour and calls back into the Kernel exactly where the real kernel would be called.
+// The seam between the model of the kernel and the workload. The kernel knows tasks, not pipes or locks; what tasks do
+// and wait for is a Behaviour, which calls the kernel where a real program would.
+//
+// Thread safety: none; a simulation belongs to one thread. Neither side keeps references to the other's memory.
 #pragma once
 
-#include <string_view>
+#include <array>
 
 #include "scheduler/core/types.h"
-#include "traces/kernel_event.h"
 
 namespace reprise::sim {
 
-class Kernel;
-
-/// Index into the model's table of tasks, given out densely in order of creation; not the tid.
+/// Index into the model's table of tasks, given out densely in order of creation. Not the tid.
 using TaskId = u32;
 inline constexpr TaskId kNoTaskId = ~TaskId{0};
 
 using CpuSet = CpuMask;
+inline constexpr u32 kThisCpu = ~u32{0};
 
-enum class Next : u8 { kRun, kBlock, kYield, kExit };
+enum class Next : u8 {
+  kRun,    // consume run_ns of CPU time
+  kBlock,  // sleep until woken
+  kYield,  // sched_yield: stays runnable, asked again when it runs next
+  kExit,
+};
 
 struct Action {
-  Next next;
-  u64 run_ns = 0;  // kRun: CPU time to consume, net of interrupts and overheads, > 0
+  Next next = Next::kExit;
+  u64 run_ns = 0;  // kRun: net of interrupts and of the model's own costs; > 0
+};
+
+enum class TaskState : u8 { kNew, kBlocked };
+enum class SchedClass : u8 { kExt, kFair, kRt, kDl, kStop };
+
+struct TaskInfo {
+  i32 tid = 0;
+  i32 tgid = 0;
+  TaskId parent = kNoTaskId;
+  std::array<char, 16> comm{};
+  u32 weight = kWeightDefault;
+  CpuSet allowed{};  // empty: all
+  bool kernel_thread = false;
+  bool reclaim = false;             // PF_KSWAPD
+  bool migration_disabled = false;  // for good
+  bool at_attach = false;           // existed before the scheduler attached
+  i32 cpu = -1;                     // where it ran last; -1: has not run, begins where its parent is
+  SchedClass sched_class = SchedClass::kExt;
+  TaskState state = TaskState::kNew;  // kNew waits for start(), kBlocked for wake()
+};
+
+/// Where a wakeup comes from (traces/kernel_event.h, WakeContext).
+enum class WakeContext : u8 { kTask, kSoftirq, kHardirq };
+
+/// The kernel as the workload sees it.
+class Kernel {
+ public:
+  virtual ~Kernel() = default;
+  [[nodiscard]] virtual u64 now() const = 0;  // ns
+  virtual TaskId create(const TaskInfo&) = 0;
+  /// First wakeup (wake_up_new_task). From Behaviour::next it is a fork by the task that runs, else an outside start.
+  virtual void start(TaskId) = 0;
+  /// try_to_wake_up. Of a task that is not blocked: recorded, no effect.
+  virtual void wake(TaskId, WakeContext) = 0;
+  /// Behaviour::timer(cookie) at `at_ns` (now, if that has passed), in hardirq context on `cpu`. Fires once.
+  virtual void arm(u64 at_ns, u64 cookie, u32 cpu = kThisCpu) = 0;
+  virtual void set_affinity(TaskId, const CpuSet&) = 0;
+  virtual void set_weight(TaskId, u32 weight) = 0;
+  [[nodiscard]] virtual u32 cpu_of(TaskId) const = 0;
 };
 
 /// What tasks do. All calls come from the simulation's one thread, in the order of simulated time.
 class Behaviour {
  public:
   virtual ~Behaviour() = default;
-  /// `task` is running on kernel.cpu_of(task) and has consumed what it last asked for (or runs for the first time, or
-  /// was woken after kBlock): what now? May call wake, create, start, arm, set_affinity, set_weight of the kernel:
-  /// `task` is then the one that does it.
-  virtual Action next(Kernel& kernel, TaskId task) = 0;
-  /// A timer of arm() fires, in hardirq context on the CPU where it was armed (or the one given).
-  virtual void timer(Kernel& kernel, u64 cookie) = 0;
-};
-
-/// Takes every event that a recorder on a real machine would have written, in the order of time.
-class EventSink {
- public:
-  virtual ~EventSink() = default;
-  virtual void event(const trace::KernelEvent&) = 0;
-};
-
-enum TaskInfoFlag : u32 {
-  kInfoKernelThread = 1u << 0,
-  kInfoReclaim = 1u << 1,            // PF_KSWAPD
-  kInfoMigrationDisabled = 1u << 2,  // from the start; set_migration_disabled changes it
-  kInfoAtAttach = 1u << 3,           // existed when the scheduler attached
-  kInfoHasRun = 1u << 4,             // `cpu` is where it last ran
-};
-
-struct TaskInfo {
-  i32 tid = 0;   // > 0 and not in use; 0: the next free one
-  i32 tgid = 0;  // 0: as the tid
-  TaskId parent = kNoTaskId;
-  u32 weight = kWeightDefault;
-  u32 flags = 0;      // TaskInfoFlag
-  i32 cpu = -1;       // where it last ran; -1: as its parent, or the first allowed
-  CpuSet affinity{};  // empty: all CPUs
-  std::string_view comm = "task";
+  /// `task` is running and has consumed what it last asked for (or runs for the first time, or was woken): what now?
+  /// What is called of the kernel meanwhile is done by `task`.
+  virtual Action next(Kernel&, TaskId task) = 0;
+  virtual void timer(Kernel&, u64 cookie) = 0;
 };
 
 }  // namespace reprise::sim

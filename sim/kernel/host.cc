@@ -147,7 +147,10 @@ void timer_start(u32 name, u64 ns, bool absolute) {
   timer_cancel(name);
   m.timer_slots[name] =
       m.event_at(absolute ? ns : m.now + ns,
-                 {.kind = name == TIMER_WISH ? EventKind::kWish : EventKind::kHeartbeat, .cpu = m.here});
+                 {.kind = name == TIMER_WISH   ? EventKind::kWish
+                          : name == TIMER_KICK ? EventKind::kKick
+                                               : EventKind::kHeartbeat,
+                  .cpu = m.here});
 }
 void timer_cancel(u32 name) {
   Machine& m = machine();

@@ -95,10 +95,15 @@ void Machine::handle(EventQueue::Slot slot) {
       break;
     case EventKind::kHeartbeat:
     case EventKind::kWish:
-      timer_slots[event.kind == EventKind::kWish ? TIMER_WISH : TIMER_HEARTBEAT] = ~0u;
+    case EventKind::kKick:
+      timer_slots[event.kind == EventKind::kWish   ? TIMER_WISH
+                  : event.kind == EventKind::kKick ? TIMER_KICK
+                                                   : TIMER_HEARTBEAT] = ~0u;
       if (!attached) break;
       interrupt(here, options.costs.timer);
-      if (event.kind == EventKind::kWish)
+      if (event.kind == EventKind::kKick)
+        reprise_dispatcher.kick_expired();
+      else if (event.kind == EventKind::kWish)
         reprise_dispatcher.wish_expired();
       else
         reprise_dispatcher.heartbeat_expired();

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // The state of a simulated machine and the functions of the kernel that change it, by the kernel's own names where it
-// has them. Internal: Kernel (kernel.h) is what others see.
+// has them. Internal: KernelModel (kernel_model.h) is what others see.
 //
 //   machine.cc   creation, the loop over events, what is emitted
 //   tasks.cc     creating, waking, changing and ending tasks (core.c)
@@ -23,7 +23,7 @@
 #include "sim/kernel/dsq.h"
 #include "sim/kernel/event_queue.h"
 #include "sim/kernel/idle_mask.h"
-#include "sim/kernel/kernel.h"
+#include "sim/kernel/kernel_model.h"
 #include "sim/kernel/rings.h"
 #include "sim/kernel/task.h"
 
@@ -71,6 +71,7 @@ enum class EventKind : u8 {
   kWakeList,   // the interrupt by which a CPU takes over its wake_list
   kHeartbeat,  // the dispatcher's timers
   kWish,
+  kKick,
   kSchedulerSleep,
   kWatchdog,
   kSteal,
@@ -206,7 +207,7 @@ class Machine {
   Behaviour& behaviour;
   EventSink* const events_to;
   StepSink* const steps_to;
-  Kernel* kernel = nullptr;
+  KernelModel* kernel = nullptr;
 
   u64 now = 0;
   u64 hash_ = 0;
@@ -257,7 +258,7 @@ class Machine {
   wire_kernel_event record{};
   EventRing up;
   MessageRing down;
-  EventQueue::Slot timer_slots[2] = {~0u, ~0u};
+  EventQueue::Slot timer_slots[TIMERS] = {~0u, ~0u, ~0u};  // by enum timer_name
   EventQueue::Slot watchdog_slot = ~0u;
 
   // the scheduler's thread

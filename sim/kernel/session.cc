@@ -33,6 +33,7 @@ Expected<void> Machine::attach() {
   config.heartbeat_ns = options.heartbeat_ns;
   config.fallback_ns = options.fallback_ns;
   config.kick = options.kick_preempt ? WIRE_KICK_PREEMPT : WIRE_KICK_NONE;
+  config.kick_interval_us = options.kick_interval_us;
   config.recording = 1;
   config.interests = options.policy->interests;
   config.kernel = {.enq_wakeup = kEnqWakeup,

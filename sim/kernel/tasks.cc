@@ -96,17 +96,16 @@ TaskId Machine::create(const TaskInfo& info) {
   set_tid(tid, id);
   task.ts.pid = tid;
   task.ts.tgid = info.tgid != 0 ? info.tgid : tid;
-  task.ts.flags = (info.flags & kInfoKernelThread ? PF_KTHREAD : 0u) | (info.flags & kInfoReclaim ? PF_KSWAPD : 0u);
-  task.ts.cpus_ptr = shared_mask(info.affinity);
+  task.ts.flags = (info.kernel_thread ? PF_KTHREAD : 0u) | (info.reclaim ? PF_KSWAPD : 0u);
+  task.ts.cpus_ptr = shared_mask(info.allowed);
   u32 allowed = 0;
   for (const auto word : task.ts.cpus_ptr->bits) allowed += static_cast<u32>(std::popcount(u64{word}));
   task.ts.nr_cpus_allowed = static_cast<int>(allowed);
   task.ts.start_boottime = now;
   task.ts.scx.weight = std::clamp(info.weight, kWeightMin, kWeightMax);
   task.ts.scx.slice = 20 * kNsPerMs;  // SCX_SLICE_DFL
-  const std::size_t length = std::min(info.comm.size(), sizeof task.ts.comm - 1);
-  std::memcpy(task.ts.comm, info.comm.data(), length);
-  task.migration_disabled = (info.flags & kInfoMigrationDisabled) != 0;
+  std::memcpy(task.ts.comm, info.comm.data(), sizeof task.ts.comm - 1);
+  task.migration_disabled = info.migration_disabled;
   task.ts.real_parent = &init_task;
   u32 cpu = info.cpu >= 0 ? static_cast<u32>(info.cpu) : 0;
   if (info.parent != kNoTaskId) {
@@ -119,21 +118,22 @@ TaskId Machine::create(const TaskInfo& info) {
     if (info.cpu < 0) cpu = parent.cpu;
   }
   task.cpu = static_cast<u16>(any_allowed(task, cpu));
-  if (info.flags & kInfoHasRun) task.last_ran = task.cpu;
+  if (info.cpu >= 0) task.last_ran = task.cpu;
   ++alive;
   if (where == Where::kTask) charge(here, options.costs.fork);
   if (ext() && attached) {
-    scx_init_task_args args{.fork = (info.flags & kInfoAtAttach) == 0};
+    scx_init_task_args args{.fork = !info.at_attach};
     reprise_dispatcher.init_task(&task.ts, &args);
   }
   if (where != Where::kOutside || now > 0) {
     ++counters.forks;
     const TaskId by = where == Where::kTask ? cpus[here].curr : kNoTaskId;
-    emit(KernelEventType::kFork, here, tid, info.flags & kInfoKernelThread ? trace::kMarkKernelThread : 0,
+    emit(KernelEventType::kFork, here, tid, info.kernel_thread ? trace::kMarkKernelThread : 0,
          static_cast<u32>(by == kNoTaskId ? task.ts.real_parent->pid : tasks[by].ts.pid), task.ts.start_boottime,
          static_cast<u64>(task.ts.tgid));
     emit_name(task);
   }
+  if (info.state == TaskState::kBlocked) task.state = RunState::kBlocked;
   return id;
 }
 

@@ -9,6 +9,8 @@ reprise_bpf_object(count_calls_bpf ${CMAKE_CURRENT_LIST_DIR}/count_calls.bpf.c)
 add_executable(reprise_bench_transport transport_bench.cc)
 target_link_libraries(reprise_bench_transport PRIVATE reprise_flags reprise_live transport_bpf benchmark::benchmark)
 set_target_properties(reprise_bench_transport PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bench)
+add_test(NAME bench.transport COMMAND reprise_bench_transport --benchmark_filter=/bytes:80/batch:8/)
+set_tests_properties(bench.transport PROPERTIES LABELS bench TIMEOUT 300 SKIP_RETURN_CODE 77) # 77: not root
 
 add_executable(lower_bound lower_bound.cc)
 target_link_libraries(lower_bound PRIVATE reprise_flags reprise_live lower_bound_bpf)

@@ -10,7 +10,7 @@
 namespace reprise::test {
 namespace {
 
-void report(benchmark::State& state, sim::Kernel& kernel, u64 step_ns) {
+void report(benchmark::State& state, sim::KernelModel& kernel, u64 step_ns) {
   const auto events = [&] { return kernel.counters().wakeups + kernel.counters().switches; };
   u64 until = kernel.now() + 20 * step_ns;
   if (!kernel.run_until(until)) return state.SkipWithError("the simulation failed");
@@ -36,7 +36,7 @@ void hackbench(benchmark::State& state) {
   sim::SimOptions options = machine_of(static_cast<u32>(state.range(1)), kPolicies[state.range(0)]);
   options.max_tasks = tasks + 16;
   Load load(1);
-  auto kernel = sim::Kernel::create(options, load);
+  auto kernel = sim::KernelModel::create(options, load);
   if (!kernel) return state.SkipWithError("no kernel");
   // One thread schedules the whole machine: what many CPUs do must be coarse enough for it, or they idle.
   load.groups(**kernel, tasks / 10, 5, state.range(1) > 64 ? 400'000 : 2'000, true);
@@ -47,7 +47,7 @@ void hackbench(benchmark::State& state) {
 void ping_pong(benchmark::State& state) {
   sim::SimOptions options = machine_of(static_cast<u32>(state.range(1)), kPolicies[state.range(0)]);
   Load load(1);
-  auto kernel = sim::Kernel::create(options, load);
+  auto kernel = sim::KernelModel::create(options, load);
   if (!kernel) return state.SkipWithError("no kernel");
   for (int i = 0; i < 50; ++i) load.ping_pong(**kernel, 2'000);
   report(state, **kernel, kNsPerMs);

@@ -190,12 +190,13 @@ struct Ways {
   }
   static void down_ring(Kernel&, Kind& kind, int batch) {
     Message message{};
-    const int fit = std::min(batch, static_cast<int>(kind.writer.room()));
+    RingWriter::Batch out(kind.writer);
+    const int fit = std::min(batch, static_cast<int>(out.room()));
     for (int i = 0; i < fit; ++i) {
       message.words[0] = static_cast<u64>(i);
-      std::memcpy(kind.writer.next(), &message, sizeof(message));
+      std::memcpy(out.next(), &message, sizeof(message));
     }
-    kind.writer.publish();
+    out.publish();
   }
   static constexpr std::array<Way, 4> kAll = {{
       {"up/queue", size, [](Kernel&, Kind& kind) { Kernel::run(kind.push_queue); }, up_queue, nothing},
@@ -240,6 +241,15 @@ void measure(benchmark::State& state, Kernel& kernel, const Ticks& ticks, const 
   state.SetItemsProcessed(static_cast<std::int64_t>(state.iterations()) * batch);
 }
 
+// Google Benchmark 1.8 gave the member another name and type.
+template <typename Run>
+bool failed(const Run& run) {
+  if constexpr (requires { run.error_occurred; })
+    return run.error_occurred;
+  else
+    return run.skipped != decltype(run.skipped){};
+}
+
 // Shows medians only, and remembers what the comparison at the end needs. The file that --benchmark_out names has all.
 class Reporter : public benchmark::ConsoleReporter {
  public:
@@ -247,7 +257,7 @@ class Reporter : public benchmark::ConsoleReporter {
   void ReportRuns(const std::vector<Run>& runs) override {
     std::vector<Run> shown;
     for (const Run& run : runs) {
-      if (run.error_occurred) shown.push_back(run);
+      if (failed(run)) shown.push_back(run);
       if (run.run_type != Run::RT_Aggregate || run.aggregate_name != "median") continue;
       medians[run.run_name.function_name] = run.counters.at("median_ns");
       shown.push_back(run);

@@ -212,6 +212,70 @@ TEST(DispatcherTest, PreemptsOnceForAWakeupWhenNoCpuIsIdle) {
   EXPECT_EQ(host.kicks[0].second, host.state.config_value.kernel.kick_preempt);
 }
 
+TEST(DispatcherTest, PreemptsAgainWithinTheIntervalOnlyWhereNothingElseWaits) {
+  DispatcherHost host(2);
+  host.state.config_value.kick_interval_us = 200;
+  const auto scheduler_runs = [&] { host.state.own_value.kicked = 0; };
+  host.now = 1'000'000'000;
+  host.wake(host.add_task(10, kAll));
+  const wire_event first = last_enqueue(host);
+  scheduler_runs();
+  host.kicks.clear();
+  host.now += 50'000;
+  host.wake(host.add_task(11, kAll));
+  EXPECT_EQ(host.kicks.size(), 1u) << "no task is queued: the CPU would soon run out of work";
+  scheduler_runs();
+  host.decide(first.task, first.generation, WIRE_ANY_CPU);
+  reprise_dispatcher.carry_out(&host.messages.front());
+  host.messages.pop_front();
+  host.flush();
+  ASSERT_EQ(host.queues[kShared].size(), 1u);
+  host.kicks.clear();
+  host.wake(host.add_task(12, kAll));
+  host.wake(host.add_task(13, kAll));
+  EXPECT_TRUE(host.kicks.empty());
+  EXPECT_EQ(host.timers.at(TIMER_KICK), 200'000u);
+  host.now += 200'000;
+  reprise_dispatcher.kick_expired();
+  ASSERT_EQ(host.kicks.size(), 1u);
+  EXPECT_EQ(host.kicks[0].second, host.state.config_value.kernel.kick_preempt);
+  scheduler_runs();
+  host.now += 200'000;
+  host.wake(host.add_task(14, kAll));
+  EXPECT_EQ(host.kicks.size(), 2u) << "the interval is over";
+}
+
+TEST(DispatcherTest, OthersTakeTheTasksOfACpuThatDoesNotDispatchAnyMore) {
+  DispatcherHost host(4);
+  const auto decide_for = [&](int tid, s32 cpu) {
+    host.wake(host.add_task(tid, kAll));
+    const wire_event event = last_enqueue(host);
+    host.decide(event.task, event.generation, cpu);
+    reprise_dispatcher.carry_out(&host.messages.front());
+    host.messages.pop_front();
+    host.flush();
+  };
+  host.idle = host.state.shared_value.idle[0] = 0b0010;
+  decide_for(10, 1);
+  host.events.clear();
+  reprise_dispatcher.heartbeat_expired();
+  host.dispatch(0);
+  EXPECT_EQ(host.queues[1].size(), 1u) << "it may be on its way";
+  reprise_dispatcher.heartbeat_expired();
+  host.state.shared_value.asked = 0;
+  host.dispatch(0);
+  EXPECT_TRUE(host.queues[1].empty());
+  EXPECT_EQ(counters(host).rescued, 1u);
+  decide_for(11, 1);
+  EXPECT_TRUE(host.queues[1].empty()) << "nothing more is sent there";
+  EXPECT_EQ(counters(host).bounced, 1u);
+  host.events.clear();
+  host.state.shared_value.asked = 0;
+  host.dispatch(1);
+  decide_for(12, 1);
+  EXPECT_EQ(host.queues[1].size(), 1u) << "it dispatches again";
+}
+
 TEST(DispatcherTest, BypassesKernelThreadsBoundToACpu) {
   DispatcherHost host(2);
   task_struct& task = host.add_task(10, 0b01);

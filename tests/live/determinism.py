@@ -3,14 +3,22 @@
 
 import subprocess
 
-from checks import orderly, reprise
+from checks import info, orderly, reprise
 from machine import ROOT, WORK, Case, again
 
 
 def same_bytes(outcome):
-    document = orderly(outcome)
-    outcome.expect("recording.records_lost", document["recording"]["records_lost"], "==", 0)
-    outcome.expect("takeovers by the dispatcher", document["stats"]["fallbacks"], "==", 0)
+    """An orderly run in which the policy decided everything, and a second one like it, to the byte."""
+    document = orderly(outcome, percent=100.0)
+    outcome.expect("sched_ext while it ran", outcome.text("attached").split(), "==", ["enabled", "reprise"])
+    outcome.expect("hackbench's output", outcome.text("hackbench"), "contains", "Time:")
+    counters = document["stats"]["dispatcher"]
+    for name in ("failed", "fallback", "no_slot", "congested", "recovered", "reinserted", "records_lost"):
+        outcome.expect(f"stats.dispatcher.{name}", counters[name], "==", 0)
+    sessions = info(outcome)["sessions"]
+    outcome.expect("sessions", len(sessions), "==", 1)
+    outcome.expect("losses", sessions[0]["losses"], "==", [])
+    outcome.expect("session.end.reason", (sessions[0]["end"] or {}).get("reason"), "==", "command")
     other = again(outcome.folder.parent) / outcome.name
     for name in ("live.rtrace", "live.json", "log", "dmesg", "uptime"):
         first, second = (folder / name for folder in (outcome.folder, other))
@@ -36,7 +44,7 @@ def builds(outcome):
         if done.returncode:
             outcome.fail(f"{' '.join(command)} failed: {done.stdout[-1000:]}")
             return
-    traces = sorted(WORK.glob("deterministic/*/live.rtrace")) + sorted((ROOT / "traces/samples").glob("*.rtrace"))
+    traces = sorted(WORK.glob("twice/*/live.rtrace")) + sorted((ROOT / "traces/samples").glob("*.rtrace"))
     outcome.expect("recordings to replay", len(traces), ">=", 1)
     for trace in traces:
         digests = {}
@@ -50,7 +58,7 @@ def builds(outcome):
 
 
 CASES = [
-    *[Case(f"same-bytes-{policy}", "deterministic", f"two runs under {policy} leave the same bytes", same_bytes,
-           ("same_bytes.sh", policy)) for policy in ("vruntime", "fifo")],
+    *[Case(f"attach-{policy}", "twice", f"{policy} schedules hackbench, a replay decides the same, a second run is the same",
+           same_bytes, ("attach.sh", policy, "2", "100")) for policy in ("fifo", "vruntime", "newcomer")],
     Case("builds", "host", "gcc's and clang's builds decide the same", builds),
 ]

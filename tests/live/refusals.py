@@ -26,7 +26,7 @@ def no_sched_ext(outcome):
 
 
 def refuse(name, claim, status, message, *arguments):
-    return Case(f"refuses-{name}", "plain", claim, refusal(status, message), ("refuse.sh", *arguments), 30)
+    return Case(f"refuses-{name}", "trouble", claim, refusal(status, message), ("refuse.sh", *arguments), 30)
 
 
 CASES = [
@@ -36,7 +36,7 @@ CASES = [
     refuse("command", "a command that there is not", 2, "/no/such/command", "--policy", "fifo", "--", "/no/such/command"),
     refuse("record-path", "a folder that there is not", 74, "/no/such/folder", "--policy", "fifo", "--record",
            "/no/such/folder/a.rtrace", "--", "true"),
-    Case("refuses-user", "plain", "whoever is not root", refusal(77, "not permitted.*root"), ("refuse_user.sh",), 30),
-    Case("refuses-second", "plain", "a second scheduler; the first goes on", second, ("refuse_second.sh",), 30),
-    Case("refuses-kernel", "plain", "a kernel without sched_ext", no_sched_ext, ("refuse_kernel.sh",), 30),
+    Case("refuses-user", "trouble", "whoever is not root", refusal(77, "not permitted.*root"), ("refuse_user.sh",), 30),
+    Case("refuses-second", "trouble", "a second scheduler; the first goes on", second, ("refuse_second.sh",), 30),
+    Case("refuses-kernel", "trouble", "a kernel without sched_ext", no_sched_ext, ("refuse_kernel.sh",), 30),
 ]

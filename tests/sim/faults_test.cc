@@ -8,7 +8,7 @@ namespace reprise::test {
 namespace {
 
 using sim::FaultOptions;
-using sim::Kernel;
+using sim::KernelModel;
 
 struct Case {
   const char* name;
@@ -50,9 +50,9 @@ TEST_P(Faults, InvariantsHoldAndRunsRepeat) {
     options.check_every = turn == 0 ? 1 : 0;
     options.seed = 11 + which;
     Load load(which);
-    auto made = Kernel::create(options, load);
+    auto made = KernelModel::create(options, load);
     ASSERT_TRUE(made.has_value());
-    Kernel& kernel = **made;
+    KernelModel& kernel = **made;
     load.ping_pong(kernel, 20'000);
     load.groups(kernel, 1, 3, 30'000);
     load.fork_storm(kernel, 4, 300'000);

@@ -7,16 +7,16 @@
 namespace reprise::test {
 namespace {
 
-using sim::Kernel;
+using sim::KernelModel;
 using sim::TaskId;
 
-std::unique_ptr<Kernel> kernel_of(const sim::SimOptions& options, Load& load, sim::EventSink* sink = nullptr) {
-  auto made = Kernel::create(options, load, sink);
+std::unique_ptr<KernelModel> kernel_of(const sim::SimOptions& options, Load& load, sim::EventSink* sink = nullptr) {
+  auto made = KernelModel::create(options, load, sink);
   EXPECT_TRUE(made.has_value()) << made.error().what;
   return std::move(*made);
 }
 
-void run(Kernel& kernel, u64 ns) {
+void run(KernelModel& kernel, u64 ns) {
   const auto done = kernel.run_until(ns);
   ASSERT_TRUE(done.has_value()) << done.error().what << ' ' << done.error().where;
 }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "tests/sim/loads.h"
 
+#include <algorithm>
+
 #include "scheduler/policies/table.h"
 
 namespace reprise::test {
@@ -9,6 +11,14 @@ using sim::Action;
 using sim::Kernel;
 using sim::Next;
 using sim::TaskId;
+
+namespace {
+std::array<char, 16> comm_of(std::string_view text) {
+  std::array<char, 16> comm{};
+  std::copy_n(text.begin(), std::min<std::size_t>(text.size(), 15), comm.begin());
+  return comm;
+}
+}  // namespace
 
 TaskId Load::add(Kernel& kernel, const Doing& what, const sim::TaskInfo& info) {
   const TaskId id = kernel.create(info);
@@ -20,26 +30,26 @@ TaskId Load::add(Kernel& kernel, const Doing& what, const sim::TaskInfo& info) {
 
 TaskId Load::spinner(Kernel& kernel, u32 weight, const sim::CpuSet& affinity, u64 run_ns) {
   return add(kernel, {.kind = Doing::kSpin, .run_ns = run_ns},
-             {.weight = weight, .affinity = affinity, .comm = "spin"});
+             {.comm = comm_of("spin"), .weight = weight, .allowed = affinity});
 }
 TaskId Load::sleeper(Kernel& kernel, u64 run_ns, u64 sleep_ns, u32 weight) {
   return add(kernel, {.kind = Doing::kSleep, .run_ns = run_ns, .sleep_ns = sleep_ns},
-             {.weight = weight, .comm = "sleep"});
+             {.comm = comm_of("sleep"), .weight = weight});
 }
 TaskId Load::yielder(Kernel& kernel, u64 run_ns) {
-  return add(kernel, {.kind = Doing::kYield, .run_ns = run_ns}, {.comm = "yield"});
+  return add(kernel, {.kind = Doing::kYield, .run_ns = run_ns}, {.comm = comm_of("yield")});
 }
 TaskId Load::once(Kernel& kernel, u64 run_ns) {
-  return add(kernel, {.kind = Doing::kOnce, .run_ns = run_ns}, {.comm = "once"});
+  return add(kernel, {.kind = Doing::kOnce, .run_ns = run_ns}, {.comm = comm_of("once")});
 }
 
 void Load::ping_pong(Kernel& kernel, u64 run_ns) {
-  const TaskId first = add(kernel, {.kind = Doing::kPing, .run_ns = run_ns, .tokens = 1}, {.comm = "ping"});
-  const TaskId second = add(kernel, {.kind = Doing::kPing, .run_ns = run_ns, .peer = first}, {.comm = "pong"});
+  const TaskId first = add(kernel, {.kind = Doing::kPing, .run_ns = run_ns, .tokens = 1}, {.comm = comm_of("ping")});
+  const TaskId second = add(kernel, {.kind = Doing::kPing, .run_ns = run_ns, .peer = first}, {.comm = comm_of("pong")});
   tasks_[first].peer = second;
 }
 
-void Load::groups(Kernel& kernel, u32 groups, u32 pairs, u64 run_ns, bool even_cpus) {
+void Load::groups(sim::KernelModel& kernel, u32 groups, u32 pairs, u64 run_ns, bool even_cpus) {
   u32 cpu = 0;
   for (u32 group = 0; group < groups; ++group) {
     TaskId first = sim::kNoTaskId;
@@ -52,14 +62,14 @@ void Load::groups(Kernel& kernel, u32 groups, u32 pairs, u64 run_ns, bool even_c
                              .peer = first,
                              .at = i - pairs,
                              .count = pairs},
-                            {.cpu = where, .comm = sends ? "sender" : "receiver"});
+                            {.comm = comm_of(sends ? "sender" : "receiver"), .cpu = where});
       if (i == 0) first = id;
     }
   }
 }
 
 void Load::fork_storm(Kernel& kernel, u32 children, u64 run_ns, u32 rounds) {
-  add(kernel, {.kind = Doing::kForker, .run_ns = run_ns, .count = children, .rounds = rounds}, {.comm = "forker"});
+  add(kernel, {.kind = Doing::kForker, .run_ns = run_ns, .count = children, .rounds = rounds}, {.comm = comm_of("forker")});
 }
 
 void Load::give(Kernel& kernel, TaskId to) {
@@ -67,7 +77,7 @@ void Load::give(Kernel& kernel, TaskId to) {
   ++peer.tokens;
   if (!peer.waits) return;
   peer.waits = false;
-  kernel.wake(to);
+  kernel.wake(to, sim::WakeContext::kTask);
 }
 
 Action Load::next(Kernel& kernel, TaskId id) {
@@ -89,7 +99,7 @@ Action Load::next(Kernel& kernel, TaskId id) {
     case Doing::kSleep:
       me.ran = !me.ran;
       if (me.ran) return {Next::kRun, about(me.run_ns)};
-      kernel.arm(kernel.now() + about(me.sleep_ns), id, -1, id);
+      kernel.arm(kernel.now() + about(me.sleep_ns), id, sim::kThisCpu);
       return {Next::kBlock};
     case Doing::kPing:
       if (me.ran) {
@@ -135,14 +145,14 @@ Action Load::next(Kernel& kernel, TaskId id) {
         const TaskId sender = static_cast<TaskId>(me.sleep_ns);
         tasks_[sender].waits = false;
         me.sleep_ns = 0;
-        kernel.wake(sender);
+        kernel.wake(sender, sim::WakeContext::kTask);
       }
       return {Next::kRun, about(tasks_[id].run_ns)};
     case Doing::kForker:
       if (me.at < me.count) {
         ++me.at;
         const u64 run_ns = about(me.run_ns);
-        add(kernel, {.kind = Doing::kOnce, .run_ns = run_ns, .peer = id}, {.parent = id, .comm = "child"});
+        add(kernel, {.kind = Doing::kOnce, .run_ns = run_ns, .peer = id}, {.parent = id, .comm = comm_of("child")});
         return {Next::kRun, 1000};
       }
       if (me.tokens < me.count) {
@@ -156,7 +166,7 @@ Action Load::next(Kernel& kernel, TaskId id) {
   return {Next::kExit};
 }
 
-void Load::timer(Kernel& kernel, u64 cookie) { kernel.wake(static_cast<TaskId>(cookie)); }
+void Load::timer(Kernel& kernel, u64 cookie) { kernel.wake(static_cast<TaskId>(cookie), sim::WakeContext::kHardirq); }
 
 sim::SimOptions machine_of(u32 cpus, std::string_view policy) {
   sim::SimOptions options;

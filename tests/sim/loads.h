@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "scheduler/core/prng.h"
-#include "sim/kernel/kernel.h"
+#include "sim/kernel/kernel_model.h"
 
 namespace reprise::test {
 
@@ -23,7 +23,7 @@ class Load : public sim::Behaviour {
   /// Two that wake each other in turn, with run_ns in between.
   void ping_pong(sim::Kernel&, u64 run_ns);
   /// As hackbench: senders write to every receiver of their group, receivers wait for messages.
-  void groups(sim::Kernel&, u32 groups, u32 pairs, u64 run_ns, bool even_cpus = false);
+  void groups(sim::KernelModel&, u32 groups, u32 pairs, u64 run_ns, bool even_cpus = false);
   /// Forks `children` one after the other, each of which runs for run_ns and exits; then waits for them and begins
   /// again.
   void fork_storm(sim::Kernel&, u32 children, u64 run_ns, u32 rounds = ~0u);

@@ -75,7 +75,7 @@ help_and_usage() {
     prints "--help lists the commands" '^  replay '
     claim "--version says what this build is" 0 '' --version
     prints "--version gives the hashes of the code" '^policies +[0-9a-f]{64}$'
-    for name in live replay info dump cut policies doctor; do
+    for name in live record replay info dump cut policies doctor; do
         claim "$name --help is no error" 0 '' "$name" --help
         prints "$name --help has an example" "^  .*reprise $name"
         prints "$name --help names the exit codes or options" '^(exit status|options)$'
@@ -87,7 +87,7 @@ help_and_usage() {
             "d['schema'] == 'reprise.$name/1' and d['error']['exit_code'] == 2 and d['error']['hint']"
     done
     claim "an unknown command names the nearest" 2 "unknown command 'repaly'; did you mean replay\?" repaly
-    claim "an unknown command that is like none lists them" 2 'one of: live, replay' xyzzy
+    claim "an unknown command that is like none lists them" 2 'one of: live, record, replay' xyzzy
     claim "an unknown option of reprise itself is a usage error" 2 "unknown option '--nosuch'" --nosuch
     claim "options of all commands may stand before the command" 0 '' --json policies
     document "so they do" "d['schema'] == 'reprise.policies/1'"
@@ -101,6 +101,10 @@ values() {
     claim "a choice names what there is" 2 'none,preempt' live --policy fifo --kick often
     claim "an option given twice is refused" 2 '--policy' live --policy fifo --policy fifo
     claim "live needs a policy" 2 '--policy is required' live
+    claim "record needs a file" 2 '--output is required' record
+    claim "record: a command without -- is pointed to --" 2 'stands after --' record -o "$folder/a" true
+    claim "record: a ring that is no power of two names one" 2 'for example --recording-kib 128' \
+        record -o "$folder/a" --recording-kib 100
     claim "live names the nearest policy" 2 "fifo" live --policy fifu
     claim "live names the nearest option of a policy" 2 'slice_us' live --policy fifo:slcie_us=3
     claim "live refuses a policy's option out of range" 2 'slice_us' live --policy fifo:slice_us=0
@@ -213,6 +217,13 @@ with_trace() {
     prints "info shows the policy" '^  policy '
     claim "info --json of $trace" 0 '' info --json "$trace"
     document "info --json has sessions and counts" "d['complete'] and d['sessions'] and d['counts']['steps'] > 0"
+    claim "info --metrics of $trace" 0 '' info --metrics --json "$trace"
+    document "metrics have the promised keys" "len(d['sessions']) != 1 or d['metrics']['context_switches'] >=
+        d['metrics']['voluntary_switches'] + d['metrics']['involuntary_switches'] and
+        set(d['metrics']['run_delay_ns']) == {'count', 'min', 'mean', 'p50', 'p90', 'p95', 'p99', 'p999', 'max'} and
+        0 <= d['metrics']['cpu_utilisation'] <= 1 and 0 <= d['metrics']['fairness_jain'] <= 1"
+    claim "info --latency of $trace" 0 '' info --latency "$trace"
+    prints "the table has a sum" '^  TOTAL:'
     claim "replay: $trace is identical" 0 '' replay "$trace"
     prints "replay says so" '^identical: '
     claim "replay --json of $trace" 0 '' replay --json "$trace"

@@ -443,6 +443,8 @@ TEST(EngineTest, AllocatesNothingAfterCreation) {
     Prng random = Prng::seeded(5);
     StepOutput output;
     std::array<Event, 16> events;
+    std::vector<std::byte> snapshot;
+    snapshot.reserve((*engine)->memory().size() + 4096);
     const u64 before = test::allocations();
     for (u64 number = 1; number <= 20'000; ++number) {
       for (Event& made : events) made = test::arbitrary_event(random, limits);
@@ -450,6 +452,7 @@ TEST(EngineTest, AllocatesNothingAfterCreation) {
           .number = number, .now_ns = number * 1000, .events = events, .room = static_cast<u32>(random.below(20))};
       REPRISE_CHECK((*engine)->step(input, output).has_value());
     }
+    (*engine)->snapshot(snapshot);
     EXPECT_EQ(test::allocations(), before) << info.name;
     EXPECT_GT((*engine)->counters().decisions, 1000u) << info.name;
   }

@@ -205,7 +205,7 @@ TEST_F(VirtualTimeTest, DeadlineIsAtMostASliceAway) {
 
 TEST_F(VirtualTimeTest, BusyTasksOfACpuShareASliceByWeight) {
   start(kConfig, 2);
-  const auto slice = [&](u32 weight) { return time_->slice_ns(weighing(weight)); };
+  const auto slice = [&](u32 weight) { return time_->share_ns(weighing(weight)); };
   EXPECT_EQ(slice(kWeightDefault), 20 * kMs) << "nobody is busy";
   EXPECT_EQ(slice(kWeightMin), 20 * kMs);
   for (TaskSlot slot = 0; slot < 150; ++slot) ran(slot, 0, kEnqueueNew);
@@ -225,6 +225,22 @@ TEST_F(VirtualTimeTest, BusyTasksOfACpuShareASliceByWeight) {
   EXPECT_EQ(slice(kWeightDefault), kMs);
   time_->advance(now_ns_ += 10 * kNsPerSec);
   EXPECT_EQ(slice(kWeightDefault), 20 * kMs) << "all that is long ago";
+}
+
+TEST_F(VirtualTimeTest, WhoIsBehindAndGoesOnGetsALongerSlice) {
+  ran(0, 0, kEnqueueNew);
+  ran(1, 0, kEnqueueNew);
+  for (int i = 0; i < 4; ++i) ran(0, 10 * kMs);  // began its last run 30 ms ahead of slot 1
+  Task task = weighing(kWeightDefault);
+  const u64 share = time_->share_ns(task);
+  EXPECT_EQ(time_->slice_ns(0, task), share) << "ahead";
+  const u64 behind = time_->clock() - vruntime(1);
+  ASSERT_GT(behind, share);
+  EXPECT_EQ(time_->slice_ns(1, task), 2 * share) << "behind by more than its share";
+  ran(1, behind - 5 * kMs);
+  EXPECT_EQ(time_->slice_ns(1, task), time_->share_ns(task) + 5 * kMs);
+  task.enqueue_flags = kEnqueueWakeup;
+  EXPECT_EQ(time_->slice_ns(1, task), time_->share_ns(task)) << "one that woke has its credit in the deadline";
 }
 
 TEST_F(VirtualTimeTest, HandsDownTheDeadlineItself) {

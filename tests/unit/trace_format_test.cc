@@ -32,6 +32,14 @@ TEST(TraceFormatTest, AKernelEventSaysWhatItsArgumentsMean) {
   event.time_ns = 1, event.type = KernelEventType::kWaking, event.tid = 9, event.a = 8;
   event.flags = kWakeSoftirq | kWakeRunnable;
   EXPECT_NE(format_kernel_event(event).find("waker=8 context=softirq runnable"), std::string::npos);
+  event.type = KernelEventType::kSwitch, event.flags = 0;
+  event.b = 2 | u64{kClassExt} << 32 | u64{kClassFair} << 40, event.c = 5;
+  EXPECT_NE(format_kernel_event(event).find("previous=8 state=0x2 classes=ext>fair exec=0.000000005"),
+            std::string::npos);
+  event.type = KernelEventType::kTimer, event.flags = u8{kTimerPosix} | u8{kTimerArmed} | u8{kTimerAbsolute};
+  event.b = 1'000'000'000, event.c = 50'000;
+  EXPECT_NE(format_kernel_event(event).find("posix armed sleeper=8 expiry=1.000000000 slack=50000 ns absolute"),
+            std::string::npos);
   event.type = KernelEventType::kName;
   std::memcpy(&event.b, "kworker/", 8);
   std::memcpy(&event.c, "0:1\0\0\0\0\0", 8);

@@ -39,6 +39,7 @@ std::unique_ptr<Command> make_doctor();
 std::unique_ptr<Command> make_dump();
 std::unique_ptr<Command> make_info();
 std::unique_ptr<Command> make_live();
+std::unique_ptr<Command> make_record();
 std::unique_ptr<Command> make_policies();
 std::unique_ptr<Command> make_replay();
 

@@ -6,6 +6,7 @@
 
 #include "tools/cli/arguments.h"
 #include "tools/cli/command.h"
+#include "tools/cli/metrics_text.h"
 #include "tools/cli/trace_text.h"
 #include "traces/format.h"
 
@@ -18,6 +19,7 @@ constexpr char kDescription[] =
 constexpr char kFooter[] =
     "examples\n"
     "  reprise info run.rtrace\n"
+    "  reprise info run.rtrace --metrics --latency\n"
     "  reprise info run.rtrace --json | jq '.sessions[0].policy'\n\n"
     "exit status\n"
     "  0 the trace is whole   65 it is damaged or cut short (what can be read is shown)";
@@ -226,12 +228,24 @@ class Info final : public Command {
     app.description(kDescription);
     app.footer(kFooter);
     app.add_option("FILE", file_, "a trace (.rtrace)")->required();
+    app.add_flag("--metrics", metrics_, "latencies, slices, switches, fairness of each session");
+    app.add_flag("--latency", latency_, "a row per task, laid out as perf sched latency");
   }
   Expected<ExitCode> run(Console&) override;
 
  private:
+  Expected<std::vector<sim::Metrics>> metrics() const;
+
   std::string file_;
+  bool metrics_ = false, latency_ = false;
 };
+
+Expected<std::vector<sim::Metrics>> Info::metrics() const {
+  if (!metrics_ && !latency_) return {};
+  auto reader = open_trace(file_);
+  if (!reader) return std::unexpected(reader.error());
+  return read_metrics(*reader);
+}
 
 Expected<ExitCode> Info::run(Console& console) {
   auto reader = open_trace(file_);
@@ -239,10 +253,16 @@ Expected<ExitCode> Info::run(Console& console) {
   const std::vector<SessionSummary> sessions = read_sessions(*reader);
   const trace::ReadTotals& totals = reader->totals();
   show_problems(console, reader->problems());
+  const auto metrics = this->metrics();
+  if (!metrics) return std::unexpected(metrics.error());
   std::optional<Error> error;
   if (reader->damaged()) error = damage_error(*reader, "what is shown could be read");
   if (console.json()) {
     Json json = info_json(*reader, sessions);
+    if (metrics_) {
+      for (std::size_t i = 0; i < metrics->size(); ++i) json["sessions"][i]["metrics"] = metrics_json((*metrics)[i]);
+      json["metrics"] = metrics->size() == 1 ? metrics_json(metrics->front()) : Json(nullptr);
+    }
     if (error) json["error"] = error_json(*error);
     console.document(json);
   } else {
@@ -252,7 +272,11 @@ Expected<ExitCode> Info::run(Console& console) {
     console.print("  {} ({} for the engine, {} of the kernel), {:.1f} bytes per event\n",
                   counted(totals.items.events + totals.items.kernel_events, "event"), grouped(totals.items.events),
                   grouped(totals.items.kernel_events), bytes_per_event(totals));
-    for (std::size_t i = 0; i < sessions.size(); ++i) show_session(console, sessions[i], i + 1);
+    for (std::size_t i = 0; i < sessions.size(); ++i) {
+      show_session(console, sessions[i], i + 1);
+      if (metrics_) console.print("{}", metrics_text((*metrics)[i]));
+      if (latency_) console.print("{}", latency_table((*metrics)[i]));
+    }
   }
   if (error) console.error(*error);
   return error ? error->code : ExitCode::kDone;

@@ -110,6 +110,8 @@ void Live::declare_dispatcher(CLI::App& app) {
                  "runs (preempt), or wait for a slice to end (none) (default preempt)")
       ->type_name("none|preempt")
       ->check(CLI::IsMember({"none", "preempt"}).description(""));
+  add_number(app, "--kick-interval-us", options_.dispatcher.kick_interval_us, {"US", 1, 1'000'000},
+             "where tasks queue, wakeups preempt one this often at most so that the scheduler runs");
   add_number(app, "--fallback-ms", settings_.fallback_ms, {"MS", 1, 10'000},
              "unanswered for so long, the dispatcher schedules by itself");
   add_number(app, "--heartbeat-ms", settings_.heartbeat_ms, {"MS", 10, 10'000}, "an idle scheduler runs this often");

@@ -25,6 +25,7 @@ constexpr Counter kCounters[] = {
     {"reinserted", &wire_cpu_counters::reinserted},
     {"drain_busy", &wire_cpu_counters::drain_busy},
     {"kicks", &wire_cpu_counters::kicks},
+    {"rescued", &wire_cpu_counters::rescued},
     {"events_lost", &wire_cpu_counters::events_lost},
     {"records_lost", &wire_cpu_counters::records_lost},
     {"switches", &wire_cpu_counters::switches},
@@ -72,7 +73,7 @@ Json recording_json(const live::LiveOptions& options, const live::LiveResult& re
           {"snapshots", status.totals.snapshots},
           {"steps_lost", status.totals.steps_lost},
           {"snapshots_lost", status.totals.snapshots_lost},
-          {"records_lost", result.stats.dispatcher.records_lost},
+          {"records_lost", status.kernel_events_lost},
           {"ring_high_water_bytes", status.ring_high_water},
           {"failed", status.failed},
           {"error", error}};
@@ -90,7 +91,7 @@ std::string ended_text(const live::LiveResult& result) {
 
 std::string recording_text(const live::LiveOptions& options, const live::LiveResult& result) {
   const trace::RecorderStatus& status = result.recording;
-  const u64 records_lost = result.stats.dispatcher.records_lost;
+  const u64 records_lost = status.kernel_events_lost;
   std::string lost = "nothing lost";
   if (status.totals.steps_lost + status.totals.snapshots_lost + records_lost != 0)
     lost = fmt::format("LOST: {}, {}, {}", counted(status.totals.steps_lost, "step"),

@@ -17,6 +17,7 @@ namespace {
 
 constexpr CommandRow kCommands[] = {
     {"live", "schedule this machine with a policy, and record it", make_live},
+    {"record", "record what this machine does under the scheduler that it has", make_record},
     {"replay", "decide a trace again and compare every decision", make_replay},
     {"info", "what a trace holds, who made it and on what", make_info},
     {"dump", "the steps, events and decisions of a trace", make_dump},

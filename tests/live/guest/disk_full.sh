@@ -4,7 +4,7 @@
 . /extra/guest/lib.sh
 
 mkdir -p /tmp/small
-mount -t tmpfs -o size=256k small /tmp/small
-live --policy vruntime --no-syscalls --record /tmp/small/live.rtrace -- sh -c 'hackbench -g 2 -l 200 >hackbench'
+mount -t tmpfs -o size=512k small /tmp/small
+live --policy vruntime --no-syscalls --record /tmp/small/live.rtrace -- sh -c 'hackbench -g 2 -l 600 >hackbench'
 cp /tmp/small/live.rtrace "$CASE"
 umount /tmp/small

@@ -8,9 +8,10 @@ live --policy vruntime --record "$CASE/live.rtrace" -- sh -c '
     (while [ ! -e enough ]; do hackbench -g 1 -l 20 || exit 1; done) >hackbench &
     bench=$!
     sleep 1
-    echo 0 >/sys/devices/system/cpu/cpu1/online && sleep 2
+    . /extra/guest/lib.sh
+    echo 0 >/sys/devices/system/cpu/cpu1/online && await enabled && sleep 1
     cat /sys/kernel/sched_ext/state >after_off
-    echo 1 >/sys/devices/system/cpu/cpu1/online && sleep 2
+    echo 1 >/sys/devices/system/cpu/cpu1/online && await enabled && sleep 1
     cat /sys/kernel/sched_ext/state >after_on
     touch enough
     wait $bench'

@@ -4,4 +4,5 @@
 . /extra/guest/lib.sh
 
 uname -r >uname
-. $GUEST/attach.sh vruntime 1 100
+set -- vruntime 1 100
+. $GUEST/attach.sh

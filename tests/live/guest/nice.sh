@@ -4,4 +4,4 @@
 . /extra/guest/lib.sh
 
 # shellcheck disable=SC2016  # the command's shell expands it
-live --policy vruntime -- sh -c 'share --cpu 1 --seconds 6 --nice 0 --nice 10 >share.json'
+live --policy vruntime -- sh -c 'share --cpu 1 --seconds 4 --nice 0 --nice 10 >share.json'

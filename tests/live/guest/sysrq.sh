@@ -6,8 +6,8 @@
 start_live --policy vruntime --record-last 2 "$CASE/live.rtrace" || exit 1
 hackbench -g 1 -l 1000 >hackbench &
 bench=$!
-sleep 7
+sleep 5
 echo S >/proc/sysrq-trigger
 wait_live
 await disabled
-kill $bench
+kill $bench || true

@@ -21,7 +21,7 @@ count_into attach.hist start_live --policy vruntime -- sh -c 'while [ ! -e enoug
 for task in /proc/"$live"/task/*; do
     echo "$(basename "$task") $(cat "$task/comm")"
 done >threads
-sleep 2
-count_into steady.hist sleep 2
+sleep 1
+count_into steady.hist sleep 1
 touch enough
 wait_live

@@ -6,6 +6,6 @@
 
 start_live --policy fifo:slice_us=300000 --timeout-ms 200 --heartbeat-ms 50 --fallback-ms 50 \
     --record-last 2 "$CASE/live.rtrace" || exit 1
-share --seconds 4 --nice 0 --nice 0 --nice 0 --nice 0 --nice 0 --nice 0 --nice 0 --nice 0 >share.json &
+share --seconds 2 --nice 0 --nice 0 --nice 0 --nice 0 --nice 0 --nice 0 --nice 0 --nice 0 >share.json &
 wait_live
 wait

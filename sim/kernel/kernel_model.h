@@ -17,8 +17,16 @@
 #include "sim/kernel/costs.h"
 #include "sim/kernel/faults.h"
 #include "sim/kernel/topology.h"
+#include "traces/kernel_event.h"
 
 namespace reprise::sim {
+
+/// Takes every event that a recorder on a real machine would have written, in the order of time.
+class EventSink {
+ public:
+  virtual ~EventSink() = default;
+  virtual void event(const trace::KernelEvent&) = 0;
+};
 
 struct SimOptions {
   Topology topology = Topology::flat(1);
@@ -36,6 +44,7 @@ struct SimOptions {
   u64 fallback_ns = 100 * kNsPerMs;
   u64 watchdog_ns = 5 * kNsPerSec;
   bool kick_preempt = true;
+  u32 kick_interval_us = 200;  // 1..1,000,000
   std::size_t events_bytes = 4 << 20;  // of the ring up
   std::size_t decisions_bytes = 1 << 20;
   bool reuse_ids = false;  // a dead task's TaskId is given to a later one
@@ -73,15 +82,15 @@ class StepSink {
 
 class Machine;
 
-class Kernel {
+class KernelModel final : public Kernel {
  public:
   /// `behaviour` and the sinks must outlive the kernel; sinks may be null. Error: what Engine::create says; kUsage for
   /// no CPUs, or too many.
-  static Expected<std::unique_ptr<Kernel>> create(const SimOptions&, Behaviour& behaviour, EventSink* events = nullptr,
+  static Expected<std::unique_ptr<KernelModel>> create(const SimOptions&, Behaviour& behaviour, EventSink* events = nullptr,
                                                   StepSink* steps = nullptr);
-  ~Kernel();
-  Kernel(const Kernel&) = delete;
-  Kernel& operator=(const Kernel&) = delete;
+  ~KernelModel() override;
+  KernelModel(const KernelModel&) = delete;
+  KernelModel& operator=(const KernelModel&) = delete;
 
   /// Until simulated time `end_ns`, until `stop`, or until no task is left. May be called again. Errors
   /// (kExpectationFailed): the policy broke its contract; the kernel threw the scheduler out (the watchdog: names the
@@ -91,24 +100,24 @@ class Kernel {
 
   // ---- for the workload ----
 
-  [[nodiscard]] u64 now() const;
+  [[nodiscard]] u64 now() const override;
   /// copy_process. The task does not run before `start`. From Behaviour::next it is a fork by the running task, which
   /// pays for it, else an outside start.
-  TaskId create(const TaskInfo&);
-  void start(TaskId);  // wake_up_new_task
+  TaskId create(const TaskInfo&) override;
+  void start(TaskId) override;  // wake_up_new_task
   /// try_to_wake_up, from where the kernel is now (a task, a timer's interrupt). Of a task that is not blocked: is
   /// recorded, has no effect. A wake that comes while the target is still deciding to block is for the workload to see.
-  void wake(TaskId);
-  void wake(TaskId, trace::WakeContext, bool sync = false);
-  /// Calls Behaviour::timer at `at_ns`, or now if that is past. `cpu` -1: here. `sleeper`: for the record.
-  void arm(u64 at_ns, u64 cookie, i32 cpu = -1, TaskId sleeper = kNoTaskId);
-  void set_affinity(TaskId, const CpuSet&);  // must name a CPU that is online
-  void set_weight(TaskId, u32);
+  void wake(TaskId task, WakeContext context) override { wake(task, context, false); }
+  void wake(TaskId, WakeContext, bool sync);  // sync: WF_SYNC, the waker is about to sleep
+  /// Calls Behaviour::timer at `at_ns`, or now if that is past.
+  void arm(u64 at_ns, u64 cookie, u32 cpu = kThisCpu) override;
+  void set_affinity(TaskId, const CpuSet&) override;  // must name a CPU that is online
+  void set_weight(TaskId, u32) override;
   void set_migration_disabled(TaskId, bool);
   void rename(TaskId, std::string_view comm);
 
   [[nodiscard]] u32 cpus() const;
-  [[nodiscard]] u32 cpu_of(TaskId) const;
+  [[nodiscard]] u32 cpu_of(TaskId) const override;
   [[nodiscard]] bool blocked(TaskId) const;
   [[nodiscard]] i32 tid_of(TaskId) const;
   [[nodiscard]] u64 cpu_time(TaskId) const;     // se.sum_exec_runtime, as of the last event on its CPU
@@ -135,7 +144,7 @@ class Kernel {
   [[nodiscard]] u64 dispatcher_counter(u32 index) const;
 
  private:
-  explicit Kernel(std::unique_ptr<Machine>);
+  explicit KernelModel(std::unique_ptr<Machine>);
   std::unique_ptr<Machine> machine_;
 };
 

@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "sim/metrics/metrics.h"
+
+#include <algorithm>
+#include <cstring>
+
+namespace reprise::sim {
+
+using trace::KernelEvent;
+using trace::KernelEventType;
+
+double Metrics::cpu_utilisation() const {
+  const double all = static_cast<double>(makespan_ns) * cpus;
+  return all == 0 ? 0 : static_cast<double>(busy_ns) / all;
+}
+
+double Metrics::fairness_jain() const {
+  double sum = 0, squares = 0;
+  u64 count = 0;
+  for (const TaskMetrics& task : tasks) {
+    const u64 asked = task.cpu_ns + task.delay_ns;
+    if (task.own || asked == 0) continue;
+    const double part = static_cast<double>(task.cpu_ns) / static_cast<double>(asked);
+    sum += part, squares += part * part, ++count;
+  }
+  return squares == 0 ? 1 : sum * sum / (static_cast<double>(count) * squares);
+}
+
+MetricsBuilder::MetricsBuilder(u32 cpus) : busy_since_(cpus, kNever) { metrics_.cpus = cpus; }
+
+u32 MetricsBuilder::task_of(i32 tid) {
+  const auto [at, fresh] = index_of_tid_.try_emplace(tid, static_cast<u32>(tasks_.size()));
+  if (fresh) {
+    tasks_.emplace_back();
+    metrics_.tasks.emplace_back().tid = tid;
+  }
+  return at->second;
+}
+
+void MetricsBuilder::event(const KernelEvent& event) {
+  first_ns_ = std::min(first_ns_, event.time_ns);
+  last_ns_ = std::max(last_ns_, event.time_ns);
+  switch (event.type) {
+    case KernelEventType::kWaking:
+      return waking(event);
+    case KernelEventType::kSwitch:
+      return switched(event);
+    case KernelEventType::kFork:
+      index_of_tid_.erase(event.tid);  // the tid may have been another task's
+      [[fallthrough]];
+    case KernelEventType::kTask:
+      metrics_.tasks[task_of(event.tid)].own = (event.flags & trace::kMarkOwn) != 0;
+      return;
+    case KernelEventType::kName:
+    case KernelEventType::kExec: {
+      TaskMetrics& task = metrics_.tasks[task_of(event.tid)];
+      std::memcpy(task.comm.data(), &event.b, 8);
+      std::memcpy(task.comm.data() + 8, &event.c, 8);
+      task.comm.back() = 0;
+      return;
+    }
+    default:
+      return;
+  }
+}
+
+void MetricsBuilder::waking(const KernelEvent& event) {
+  if (event.tid == 0 || (event.flags & trace::kWakeRunnable) != 0) return;
+  Task& task = tasks_[task_of(event.tid)];
+  if (task.running_since != kNever || task.runnable_at != kNever) return;
+  task.woken_at = task.runnable_at = event.time_ns;
+}
+
+void MetricsBuilder::switched(const KernelEvent& event) {
+  ++metrics_.context_switches;
+  const i32 previous = static_cast<i32>(event.a);
+  if (event.cpu < busy_since_.size()) {
+    u64& since = busy_since_[event.cpu];
+    if (since != kNever) metrics_.busy_ns += event.time_ns - std::min(event.time_ns, since);
+    since = event.tid != 0 ? event.time_ns : kNever;
+  }
+  if (previous != 0) out(task_of(previous), event);
+  if (event.tid != 0) in(task_of(event.tid), event);
+}
+
+void MetricsBuilder::out(u32 index, const KernelEvent& event) {
+  const bool runnable = (event.flags & trace::kSwitchPreempted) != 0 || static_cast<u32>(event.b) == 0;
+  ++(runnable ? metrics_.involuntary_switches : metrics_.voluntary_switches);
+  Task& task = tasks_[index];
+  TaskMetrics& counts = metrics_.tasks[index];
+  if (task.running_since != kNever) {
+    const u64 slice = event.time_ns - std::min(event.time_ns, task.running_since);
+    counts.cpu_ns += slice;
+    if (!counts.own) metrics_.slice_ns.add(slice);
+  }
+  task.running_since = kNever;
+  task.last_cpu = event.cpu;
+  task.runnable_at = runnable ? event.time_ns : kNever;
+  task.woken_at = kNever;
+}
+
+void MetricsBuilder::in(u32 index, const KernelEvent& event) {
+  Task& task = tasks_[index];
+  TaskMetrics& counts = metrics_.tasks[index];
+  ++counts.switches;
+  if (task.last_cpu != ~u32{0} && task.last_cpu != event.cpu) {
+    ++counts.migrations;
+    ++metrics_.migrations;
+  }
+  task.last_cpu = event.cpu;
+  if (task.woken_at != kNever && !counts.own)
+    metrics_.wakeup_latency_ns.add(event.time_ns - std::min(event.time_ns, task.woken_at));
+  if (task.runnable_at != kNever) {
+    const u64 delay = event.time_ns - std::min(event.time_ns, task.runnable_at);
+    if (!counts.own) metrics_.run_delay_ns.add(delay);
+    waited(index, delay, event.time_ns);
+  }
+  task.woken_at = task.runnable_at = kNever;
+  task.running_since = event.time_ns;
+}
+
+void MetricsBuilder::waited(u32 index, u64 delay_ns, u64 now_ns) {
+  TaskMetrics& counts = metrics_.tasks[index];
+  counts.delay_ns += delay_ns;
+  ++counts.delays;
+  if (delay_ns > counts.max_delay_ns) counts.max_delay_ns = delay_ns, counts.max_delay_at_ns = now_ns;
+  if (!counts.own) metrics_.max_wait_ns = std::max(metrics_.max_wait_ns, delay_ns);
+}
+
+Metrics MetricsBuilder::finish(u64 end_ns) {
+  end_ns = std::max(end_ns, last_ns_);
+  for (u32 index = 0; index < tasks_.size(); ++index) {
+    const Task& task = tasks_[index];
+    if (task.runnable_at != kNever) waited(index, end_ns - task.runnable_at, end_ns);
+    if (task.running_since != kNever) metrics_.tasks[index].cpu_ns += end_ns - task.running_since;
+  }
+  for (const u64 since : busy_since_)
+    if (since != kNever) metrics_.busy_ns += end_ns - since;
+  if (first_ns_ != kNever) metrics_.makespan_ns = end_ns - first_ns_;
+  return std::move(metrics_);
+}
+
+}  // namespace reprise::sim

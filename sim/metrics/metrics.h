@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// What a run was like, from its kernel events: one code for recorded and for simulated runs, so that they compare.
+//
+// Terms are those of the kernel and of perf sched:
+//   wakeup latency  from sched_waking of a task that slept to its next sched_switch in
+//   run delay       from becoming runnable (woken, or taken off the CPU while runnable) to sched_switch in
+//   slice           from sched_switch in to sched_switch out
+// Tasks of the process that records or schedules (kMarkOwn) and idle tasks are left out of distributions, waits and
+// fairness; switches, migrations and utilisation count everything that ran.
+//
+// Thread safety: none.
+#pragma once
+
+#include <array>
+#include <unordered_map>
+#include <vector>
+
+#include "sim/metrics/histogram.h"
+#include "traces/kernel_event.h"
+
+namespace reprise::sim {
+
+struct TaskMetrics {
+  i32 tid = 0;
+  std::array<char, 16> comm{};
+  bool own = false;  // of the process that records
+  u64 cpu_ns = 0;    // on a CPU within the session
+  u64 switches = 0;  // in
+  u64 migrations = 0;
+  u64 delay_ns = 0;  // sum of run delays, one that was not over at the end included
+  u64 delays = 0;
+  u64 max_delay_ns = 0;
+  u64 max_delay_at_ns = 0;  // when that one was over
+};
+
+struct Metrics {
+  u64 context_switches = 0;
+  u64 voluntary_switches = 0;    // the task went to sleep or exited
+  u64 involuntary_switches = 0;  // it could have gone on
+  u64 migrations = 0;            // began to run on another CPU than the last time
+  u64 busy_ns = 0;               // of all CPUs: not idle
+  u64 makespan_ns = 0;           // from the first to the last event
+  u32 cpus = 0;
+  u64 max_wait_ns = 0;  // longest run delay, one that was not over at the end included
+  Histogram wakeup_latency_ns, run_delay_ns, slice_ns;
+  std::vector<TaskMetrics> tasks;  // in the order in which they were first seen
+
+  /// Busy CPUs as a part of all: 0..1.
+  [[nodiscard]] double cpu_utilisation() const;
+  /// Jain's index (R. Jain et al., DEC-TR-301, 1984) over what each task got of the CPU time that it asked for:
+  /// cpu / (cpu + run delay). 1: all got the same part; 1/n: one got everything. Tasks that never asked do not count.
+  [[nodiscard]] double fairness_jain() const;
+};
+
+class MetricsBuilder {
+ public:
+  explicit MetricsBuilder(u32 cpus);
+
+  /// In order of time. Error handling: what does not fit (a switch out of a task that was never seen) is tolerated,
+  /// since recordings begin in the middle; it counts as far as it is known.
+  void event(const trace::KernelEvent&);
+  /// `end_ns`: of the session, not before the last event.
+  Metrics finish(u64 end_ns);
+
+ private:
+  static constexpr u64 kNever = ~u64{0};
+  struct Task {
+    u64 woken_at = kNever;     // sched_waking, not yet switched in
+    u64 runnable_at = kNever;  // runnable and not on a CPU
+    u64 running_since = kNever;
+    u32 last_cpu = ~u32{0};
+  };
+  u32 task_of(i32 tid);
+  void waking(const trace::KernelEvent&);
+  void switched(const trace::KernelEvent&);
+  void out(u32 index, const trace::KernelEvent&);
+  void in(u32 index, const trace::KernelEvent&);
+  void waited(u32 index, u64 delay_ns, u64 now_ns);
+
+  Metrics metrics_;
+  std::vector<Task> tasks_;                    // beside metrics_.tasks
+  std::unordered_map<i32, u32> index_of_tid_;  // looked up, never walked over
+  std::vector<u64> busy_since_;                // per CPU; kNever: idle, or not known
+  u64 first_ns_ = kNever, last_ns_ = 0;
+};
+
+}  // namespace reprise::sim

@@ -1,0 +1,291 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "sim/workload/extract.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstring>
+#include <iterator>
+#include <string_view>
+#include <tuple>
+
+#include "sim/workload/extract_walk.h"
+
+namespace reprise::sim {
+namespace {
+
+using namespace trace;
+
+struct Recording {
+  std::vector<KernelEvent> events;
+  SessionInfo session;
+  u64 end_ns = 0;
+  u64 lost = 0;
+  u64 gaps = 0;
+  std::vector<std::string> problems;
+};
+
+bool earlier(const KernelEvent& a, const KernelEvent& b) {
+  if (a.time_ns != b.time_ns) return a.time_ns < b.time_ns;
+  if (a.cpu != b.cpu) return a.cpu < b.cpu;
+  return static_cast<i32>(a.seq - b.seq) < 0;
+}
+
+bool is_of_use(KernelEventType type) {
+  return type != KernelEventType::kAnswer && type != KernelEventType::kBypass && type != KernelEventType::kDequeue &&
+         type != KernelEventType::kNone;
+}
+
+Expected<Recording> load(Reader& reader, const ExtractOptions& options) {
+  Recording out;
+  const u32 wanted = options.session ? options.session : 1;
+  std::vector<u32> next(kMaxCpus, 0);
+  std::vector<bool> begun(kMaxCpus, false);
+  std::vector<u32> missing(kMaxCpus, 0);
+  bool found = false;
+  reader.select(kReadEvents | kReadLosses);
+  for (bool more = true; more;) {
+    const Item item = reader.next();
+    const bool ours = found && reader.session_number() == wanted;
+    switch (item) {
+      case Item::kEnd:
+        more = false;
+        break;
+      case Item::kSession:
+        if (reader.session_number() == wanted) {
+          found = true;
+          out.session = reader.session();
+        }
+        break;
+      case Item::kEvents:
+        if (!ours) break;
+        for (const KernelEvent& e : reader.events()) {
+          out.end_ns = std::max(out.end_ns, e.time_ns);
+          if (e.cpu < kMaxCpus) {  // a number that comes late fills the hole that it left
+            if (!begun[e.cpu]) next[e.cpu] = e.seq;
+            begun[e.cpu] = true;
+            const i32 ahead = static_cast<i32>(e.seq - next[e.cpu]);
+            if (ahead >= 0) {
+              missing[e.cpu] += static_cast<u32>(ahead);
+              next[e.cpu] = e.seq + 1;
+            } else if (missing[e.cpu] > 0) {
+              missing[e.cpu] -= 1;
+            }
+          }
+          if (!is_of_use(e.type)) continue;
+          if (out.events.size() >= options.max_events)
+            return fail(ExitCode::kBadInput, fmt::format("more than {} events", options.max_events), reader.name(),
+                        "reprise cut takes a piece out of a long trace");
+          out.events.push_back(e);
+        }
+        break;
+      case Item::kLoss:
+        if (!ours) break;
+        out.lost = 0;  // totals since the session began
+        for (const Loss& loss : reader.loss().losses)
+          if (loss.ring == LossRing::kKernelEvents) out.lost += loss.count;
+        break;
+      case Item::kSessionEnd:
+        if (ours) out.end_ns = std::max(out.end_ns, reader.session_end().end_ns);
+        break;
+      default:
+        break;
+    }
+  }
+  for (const Problem& p : reader.problems()) out.problems.push_back(p.what);
+  if (!found)
+    return fail(ExitCode::kBadInput, fmt::format("no session {}", wanted), reader.name(),
+                "reprise info lists the sessions");
+  for (const u32 m : missing) out.gaps += m;
+  std::sort(out.events.begin(), out.events.end(), earlier);
+  return out;
+}
+
+/// Exits of the calls that were entered, and who waits for any child.
+std::vector<u32> pair_calls(const std::vector<KernelEvent>& events, std::vector<i32>& any_child, i32 max_tid) {
+  std::vector<u32> partner(events.size(), Walk::kNone);
+  std::vector<u32> open(static_cast<std::size_t>(max_tid) + 1, Walk::kNone);
+  std::vector<i32> tgid(static_cast<std::size_t>(max_tid) + 1, 0);
+  std::vector<i32> any, one;
+  for (u32 i = 0; i < events.size(); ++i) {
+    const KernelEvent& e = events[i];
+    if (e.tid <= 0 || e.tid > max_tid) continue;
+    const auto tid = static_cast<std::size_t>(e.tid);
+    if (e.type == KernelEventType::kSyscallEnter) {
+      open[tid] = i;
+    } else if (e.type == KernelEventType::kSyscallExit && open[tid] != Walk::kNone) {
+      const KernelEvent& enter = events[open[tid]];
+      if (enter.a == e.a) partner[open[tid]] = i;
+      open[tid] = Walk::kNone;
+      if (object_kind(enter.b) == kObjectChild && static_cast<i64>(e.b) > 0)
+        (enter.b << 8 ? one : any).push_back(tgid[tid] ? tgid[tid] : e.tid);
+    } else if (e.type == KernelEventType::kFork) {
+      tgid[tid] = static_cast<i32>(e.c);
+      open[tid] = Walk::kNone;
+    } else if (e.type == KernelEventType::kTask) {
+      tgid[tid] = static_cast<i32>(e.a);
+    }
+  }
+  std::sort(any.begin(), any.end());
+  any.erase(std::unique(any.begin(), any.end()), any.end());
+  std::sort(one.begin(), one.end());
+  // Who does both is taken at its word for each child: the result names it.
+  std::set_difference(any.begin(), any.end(), one.begin(), one.end(), std::back_inserter(any_child));
+  return partner;
+}
+
+}  // namespace
+
+Program Walk::finish() {
+  const auto useful = [&](const Op& op) {
+    if (op.code == OpCode::kRun) return op.value > 0;
+    if (op.code == OpCode::kTake || op.code == OpCode::kTakeSome)
+      return objects_.object(op.target).type == ObjectType::kTokens;
+    if (op.code != OpCode::kPost) return true;
+    const bool kept = objects_.state(op.target).taken_from && objects_.object(op.target).type == ObjectType::kTokens;
+    if (!kept) report_.gives_dropped += 1;
+    return kept;
+  };
+  // Who waits for a set waits for its members.
+  for (u32 i = 0; i < objects_.size(); ++i) objects_.mark_members(i);
+  for (const u32 index : entries_) {
+    Task& task = tasks_[index];
+    if (!task.ended) {
+      if (task.cpu != kNone) advance(task, exec_at(task, end_ns_));
+      if (task.asleep) report_.sleeps_open += 1;
+      write(task, OpCode::kLeave);
+      report_.tasks_cut += 1;
+    }
+    TaskProgram made;
+    made.first_op = static_cast<u32>(program_.ops.size());
+    u64 cpu_ns = 0;
+    for (const Op& op : task.ops) {
+      if (!useful(op)) continue;
+      if (op.code == OpCode::kRun) {
+        cpu_ns += op.value;
+        if (program_.ops.size() > made.first_op && program_.ops.back().code == OpCode::kRun) {
+          program_.ops.back().value += op.value;
+          continue;
+        }
+      }
+      program_.ops.push_back(op);
+    }
+    made.ops = static_cast<u32>(program_.ops.size() - made.first_op);
+    made.tid = task.tid;
+    made.tgid = task.tgid;
+    made.parent =
+        task.parent == kNone || tasks_[task.parent].entry == kNone ? -1 : static_cast<i32>(tasks_[task.parent].entry);
+    made.weight = task.weight;
+    made.cpu_set = task.masked ? cpu_set(task.mask) : 0;
+    made.start = task.start;
+    made.start_ns = task.start_ns;
+    made.sched_class = task.sched_class;
+    made.kernel_thread = task.kernel_thread;
+    std::memcpy(made.comm, task.comm, sizeof made.comm);
+    report_.by_task.push_back({.tid = task.tid,
+                               .index = static_cast<u32>(program_.tasks.size()),
+                               .cpu_ns = cpu_ns,
+                               .blocks = task.blocks,
+                               .switches = task.switches});
+    program_.tasks.push_back(made);
+    std::vector<Op>().swap(task.ops);
+  }
+  for (const Task& task : tasks_) {
+    report_.tasks_own += task.own ? 1 : 0;
+    report_.tasks_idle += !task.own && task.entry == kNone ? 1 : 0;
+  }
+  report_.tasks = static_cast<u32>(program_.tasks.size());
+  objects_.finish(program_);
+  std::erase_if(program_.outside,
+                [&](const OutsideEvent& e) { return program_.objects[e.target].type != ObjectType::kTokens; });
+  std::sort(program_.thefts.begin(), program_.thefts.end(), [](const Theft& a, const Theft& b) {
+    return std::tie(a.at_ns, a.cpu, a.kind, a.duration_ns) < std::tie(b.at_ns, b.cpu, b.kind, b.duration_ns);
+  });
+  program_.weak = !report_.has_calls;
+  program_.duration_ns = end_ns_ - base_ns_;
+  return seal(std::move(program_));
+}
+
+Expected<Extracted> extract(Reader& reader, const ExtractOptions& options) {
+  auto recording = load(reader, options);
+  if (!recording) return std::unexpected(recording.error());
+  i32 max_tid = 0;
+  bool calls = false, switches = false;
+  for (const KernelEvent& e : recording->events) {
+    if (e.tid <= 4'194'304) max_tid = std::max(max_tid, e.tid);
+    calls |= e.type == KernelEventType::kSyscallEnter;
+    switches |= e.type == KernelEventType::kSwitch;
+  }
+  if (!switches)
+    return fail(ExitCode::kBadInput, "holds no scheduler events, so nothing is known of what tasks did", reader.name(),
+                "record with reprise live --record or reprise record");
+  if (calls && recording->session.machine != "x86_64")
+    return fail(ExitCode::kBadInput,
+                fmt::format("recorded on '{}': only the system calls of x86_64 are known", recording->session.machine),
+                reader.name(), "record with --no-syscalls to use the scheduler's events alone");
+  Extracted out;
+  out.base_ns = recording->session.start_ns;
+  if (out.base_ns == 0) out.base_ns = recording->events.front().time_ns;
+  recording->end_ns = std::max(recording->end_ns, out.base_ns);
+  out.report.events = recording->events.size();
+  out.report.span_ns = recording->end_ns - out.base_ns;
+  out.report.lost_events = recording->lost;
+  out.report.sequence_gaps = recording->gaps;
+  out.report.problems = std::move(recording->problems);
+  std::vector<i32> any_child;
+  const std::vector<u32> partner = pair_calls(recording->events, any_child, max_tid);
+  Walk walk(recording->events, partner, out.base_ns, recording->end_ns, recording->session.cpus, options, out.report);
+  walk.set_any_child(std::move(any_child));
+  walk.run();
+  out.program = walk.finish();
+  if (auto ok = check(out.program); !ok) return std::unexpected(ok.error());
+  return out;
+}
+
+std::string ExtractReport::text() const {
+  std::string out =
+      fmt::format("{} tasks ({} more never ran, {} of the recording process left out), {} events, {:.3f} s\n", tasks,
+                  tasks_idle, tasks_own, events, static_cast<double>(span_ns) / 1e9);
+  if (!has_calls)
+    out +=
+        "  no system calls recorded: how tasks wait is taken as it was, and predictions for other policies are "
+        "weaker\n";
+  const auto line = [&](u64 count, std::string_view what) {
+    if (count) out += fmt::format("  {:>9}  {}\n", count, what);
+  };
+  line(sleeps, "sleeps, of which");
+  line(sleeps_token, "  waits for tokens of an object");
+  line(sleeps_ready, "  polls of objects with tokens");
+  line(sleeps_full, "  writers of a full object");
+  line(sleeps_relative, "  timers, relative");
+  line(sleeps_absolute, "  timers, absolute");
+  line(sleeps_pair, "  ended by another task, object not known");
+  line(sleeps_outside, "  ended from outside, kept at their time");
+  line(sleeps_own, "    of these by the process that recorded");
+  line(sleeps_same_call, "  once more in the same call");
+  line(sleeps_open, "  not over at the end");
+  line(takes_at_once, "takes and");
+  line(ready_at_once, "polls that did not sleep");
+  line(lost_events, "events lost, as the trace says");
+  line(sequence_gaps, "events missing by their numbers");
+  line(switches_unseen, "switches not seen");
+  line(wakes_unseen, "wakeups not seen: those waits end at their recorded time");
+  line(wakes_runnable, "wakeups of tasks that had not slept yet");
+  line(wakes_of_running, "wakeups of tasks that were not asleep as far as is known");
+  line(calls_open, "calls begun before or ended after the recording");
+  line(tokens_at_start, "objects that held something at the start");
+  line(takes_unexplained, "takes of what no recorded call gave, without sleep: given when the call began");
+  line(gifts, "takes of what no recorded call gave, after a sleep: given by who ended it");
+  line(ready_unexplained, "polls that found something unknown: taken not to wait");
+  line(gives_dropped, "gives to objects that nobody takes from, left out");
+  line(timer_files, "expiries of timerfd, kept at their time");
+  line(unit_mixed, "calls that count messages instead of bytes: read as wakeups by a task");
+  line(affinity_outside, "changes of affinity or weight by nobody in the workload, left out");
+  line(tasks_begun_before, "tasks that were there before the recording");
+  line(tasks_cut, "tasks that were there when it ended");
+  line(exec_corrected_ns, "ns of CPU time estimated wrong between known points, and corrected");
+  for (const std::string& problem : problems) out += "  file: " + problem + "\n";
+  return out;
+}
+
+}  // namespace reprise::sim

@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// The workload of a recording: what each task did between its waits, what it waited for and who ended the wait. Time
+// spent waiting for a CPU is left out, and so are the tasks of the process that recorded (the scheduler).
+//
+// How a sleep is read, in this order:
+//   a call that takes from an object (read, accept, futex, wait4) and got something   take tokens from the object
+//   poll and the like that found something, on objects whose tokens are known         wait until one has tokens
+//   a call that gives and found its object full                                       post to an object with a capacity
+//   a timer of the task's own expired                                                 sleep, relative or absolute
+//   some task woke it                                                                 token of that pair of tasks
+//   an interrupt, or the scheduler's process, woke it                                 token at the recorded time
+// The last three are all that is left where system calls were not recorded; then a sleep stays a sleep under every
+// policy, unless the waker comes first, and Program::weak says so.
+//
+// A program made so cannot get stuck where each object has one task that takes from it: of the operations not yet done
+// the first, in the order of the recording, can always be done. With several takers it can, in principle; Workload::
+// relieve() is for that.
+//
+// What the trace does not tell is counted in the report and bounded by the recorded times. Memory: the events of a
+// session (40 bytes each, at most `max_events`), then 16 bytes per operation.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "sim/workload/program.h"
+#include "traces/reader.h"
+
+namespace reprise::sim {
+
+struct ExtractOptions {
+  u32 session = 0;  // from 1; 0: the first
+  u64 max_events = 200'000'000;
+  bool thefts = true;  // CPU time that interrupts took goes into Program::thefts
+};
+
+struct ExtractedTask {
+  i32 tid = 0;
+  u32 index = 0;     // in Program::tasks
+  u64 cpu_ns = 0;    // recorded CPU time that the program contains
+  u64 blocks = 0;    // recorded sleeps
+  u64 switches = 0;  // times it was switched in
+};
+
+struct ExtractReport {
+  // What was read.
+  u64 events = 0;
+  u64 calls = 0;
+  u64 span_ns = 0;
+  u32 tasks = 0;       // in the program
+  u32 tasks_idle = 0;  // existed and never ran or woke: left out
+  u32 tasks_own = 0;   // of the process that recorded: left out
+  // How the sleeps were read.
+  u64 sleeps = 0;
+  u64 sleeps_token = 0;
+  u64 sleeps_ready = 0;
+  u64 sleeps_full = 0;      // writer of a full object
+  u64 sleeps_relative = 0;  // timer
+  u64 sleeps_absolute = 0;
+  u64 sleeps_pair = 0;       // woken by a task, object not known
+  u64 sleeps_outside = 0;    // woken by an interrupt
+  u64 sleeps_own = 0;        // woken by the process that recorded; kept at their time
+  u64 sleeps_same_call = 0;  // further sleeps of a call that was read already
+  u64 sleeps_open = 0;       // not over when the recording ended
+  // Waits that found what they wanted.
+  u64 takes_at_once = 0;
+  u64 ready_at_once = 0;
+  // What the trace does not tell.
+  u64 lost_events = 0;         // as the trace says
+  u64 sequence_gaps = 0;       // events that the numbers say are missing
+  u64 switches_unseen = 0;     // a CPU left another task than the one that it had begun
+  u64 wakes_unseen = 0;        // a task ran that had slept, without a wakeup; its wait ends at the recorded time
+  u64 wakes_runnable = 0;      // of tasks that had not slept yet; no wait came of it
+  u64 wakes_of_running = 0;    // of tasks that were not asleep as far as is known
+  u64 calls_open = 0;          // entered before, or left after the recording
+  u64 tokens_at_start = 0;     // objects that held something when first taken from
+  u64 takes_unexplained = 0;   // took what no recorded call had given, without sleeping: given when the call began
+  u64 gifts = 0;               // what was taken was given by a task in no recorded call, or by an interrupt
+  u64 ready_unexplained = 0;   // poll that found something on objects without known tokens
+  u64 gives_dropped = 0;       // to objects that no recorded task takes from
+  u64 timer_files = 0;         // expiries of timerfd, kept at their recorded time
+  u64 unit_mixed = 0;          // calls that count messages on objects that count bytes: read as pairs
+  u64 affinity_outside = 0;    // changes made by nobody in the program: left out
+  u64 tasks_begun_before = 0;  // ran or slept already when the recording began
+  u64 tasks_cut = 0;           // still there when it ended
+  u64 exec_corrected_ns = 0;   // CPU time that estimates between two known points were wrong by
+  bool has_calls = false;
+  std::vector<std::string> problems;  // of the file
+  std::vector<ExtractedTask> by_task;
+
+  /// For people: a line per finding that is not zero.
+  [[nodiscard]] std::string text() const;
+};
+
+struct Extracted {
+  Program program;
+  ExtractReport report;
+  u64 base_ns = 0;  // CLOCK_MONOTONIC at the program's time 0
+};
+
+/// Reads `reader` to its end. Errors (kBadInput): no such session, no scheduler events in it, more than `max_events`,
+/// recorded on a machine whose system calls are not known here.
+Expected<Extracted> extract(trace::Reader& reader, const ExtractOptions& = {});
+
+}  // namespace reprise::sim

@@ -1,0 +1,378 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "sim/workload/extract_walk.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "scheduler/core/check.h"
+
+namespace reprise::sim {
+namespace {
+
+using namespace trace;
+
+constexpr u32 kStateDead = 0xb0;            // EXIT_DEAD, EXIT_ZOMBIE, TASK_DEAD
+constexpr i32 kMaxTid = 4'194'304;          // PID_MAX_LIMIT
+constexpr u64 kUnknownExec = u64{1} << 40;  // a start for estimates that leaves room below
+
+}  // namespace
+
+Walk::Walk(std::span<const KernelEvent> events, std::span<const u32> partner, u64 base_ns, u64 end_ns, u32 cpus,
+           const ExtractOptions& options, ExtractReport& report)
+    : events_(events),
+      partner_(partner),
+      base_ns_(base_ns),
+      end_ns_(end_ns),
+      cpu_count_(cpus),
+      options_(options),
+      report_(report),
+      cpus_(kMaxCpus) {
+  program_.cpu_sets.emplace_back();
+}
+
+u32 Walk::find(i32 tid) {
+  if (tid <= 0 || tid > kMaxTid || static_cast<u32>(tid) >= by_tid_.size()) return kNone;
+  return by_tid_[static_cast<u32>(tid)];
+}
+
+u32 Walk::add(i32 tid) {
+  if (static_cast<u32>(tid) >= by_tid_.size()) by_tid_.resize(static_cast<u32>(tid) + 1, kNone);
+  const u32 index = static_cast<u32>(tasks_.size());
+  by_tid_[static_cast<u32>(tid)] = index;
+  Task& task = tasks_.emplace_back();
+  task.tid = task.tgid = tid;
+  task.anchor_exec = task.done = task.exec_start = kUnknownExec;
+  return index;
+}
+
+Walk::Task& Walk::known(i32 tid) {
+  u32 index = find(tid);
+  if (index == kNone) {
+    index = add(tid);
+    tasks_[index].existed = true;
+  }
+  return tasks_[index];
+}
+
+/// The task does something: it belongs to the program.
+void Walk::activate(u32 index) {
+  Task& task = tasks_[index];
+  if (task.entry != kNone || task.own) return;
+  task.entry = static_cast<u32>(entries_.size());
+  entries_.push_back(index);
+  if (task.existed) report_.tasks_begun_before += 1;
+}
+
+u64 Walk::exec_at(const Task& task, u64 ns) const {
+  if (task.cpu == kNone) return task.done;
+  const u64 foreign = cpus_[task.cpu].foreign - task.anchor_foreign;
+  const u64 passed = ns > task.anchor_ns ? ns - task.anchor_ns : 0;
+  return std::max(task.done, task.anchor_exec + passed - std::min(passed, foreign));
+}
+
+/// The recording tells the task's CPU time.
+void Walk::exact(Task& task, u64 exec_ns, u64 ns) {
+  if (!task.exact) {  // what was counted from an unknown start is moved to where it belongs
+    const u64 shift = exec_ns - exec_at(task, ns);
+    task.done += shift;
+    task.exec_start += shift;
+    task.exact = true;
+  }
+  task.anchor_exec = exec_ns;
+  task.anchor_ns = ns;
+  if (task.cpu != kNone) task.anchor_foreign = cpus_[task.cpu].foreign;
+  if (exec_ns >= task.done) return;
+  // An estimate went too far: shorten the last runs.
+  u64 excess = task.done - exec_ns;
+  report_.exec_corrected_ns += excess;
+  for (std::size_t i = task.ops.size(); i-- > 0 && excess > 0;) {
+    if (task.ops[i].code != OpCode::kRun) continue;
+    const u64 part = std::min(excess, task.ops[i].value);
+    task.ops[i].value -= part;
+    excess -= part;
+  }
+  task.done = exec_ns + excess;
+}
+
+void Walk::advance(Task& task, u64 exec_ns) {
+  if (exec_ns <= task.done) return;
+  const u64 ns = exec_ns - task.done;
+  task.done = exec_ns;
+  if (task.own) return;
+  if (!task.ops.empty() && task.ops.back().code == OpCode::kRun)
+    task.ops.back().value += ns;
+  else
+    task.ops.push_back({.code = OpCode::kRun, .value = ns});
+}
+
+void Walk::write(Task& task, OpCode code, u32 target, u64 value) {
+  if (!task.own) task.ops.push_back({.code = code, .target = target, .value = value});
+}
+
+void Walk::run() {
+  for (u32 i = 0; i < events_.size(); ++i) {
+    const KernelEvent& e = events_[i];
+    if (e.cpu >= kMaxCpus) continue;
+    // Before the start only what tells who is there counts.
+    if (e.time_ns < base_ns_ && e.type != KernelEventType::kTask && e.type != KernelEventType::kName &&
+        e.type != KernelEventType::kAffinity && e.type != KernelEventType::kWeight)
+      continue;
+    switch (e.type) {
+      case KernelEventType::kSwitch:
+        on_switch(e);
+        break;
+      case KernelEventType::kWaking:
+        on_waking(e);
+        break;
+      case KernelEventType::kIrq:
+        on_irq(e);
+        break;
+      case KernelEventType::kTimer:
+        on_timer(e);
+        break;
+      case KernelEventType::kSyscallEnter:
+        on_enter(e, i);
+        break;
+      case KernelEventType::kSyscallExit:
+        on_exit_call(e);
+        break;
+      case KernelEventType::kMember:
+        on_member(e);
+        break;
+      case KernelEventType::kTask:
+        on_task(e);
+        break;
+      case KernelEventType::kFork:
+        on_fork(e);
+        break;
+      case KernelEventType::kExit:
+        on_end(e);
+        break;
+      case KernelEventType::kAffinity:
+        on_affinity(e);
+        break;
+      case KernelEventType::kWeight:
+        on_weight(e);
+        break;
+      case KernelEventType::kExec:
+      case KernelEventType::kName:
+        if (e.tid > 0 && e.tid <= kMaxTid) {
+          char* comm = known(e.tid).comm;
+          std::memcpy(comm, &e.b, 8);
+          std::memcpy(comm + 8, &e.c, 8);
+          comm[15] = 0;
+        }
+        break;
+      default:
+        break;
+    }
+  }
+}
+
+void Walk::on_task(const KernelEvent& e) {
+  if (e.tid <= 0 || e.tid > kMaxTid) return;
+  Task& task = known(e.tid);
+  task.tgid = static_cast<i32>(e.a);
+  task.weight = std::clamp(static_cast<u32>(e.c), kWeightMin, kWeightMax);
+  task.own = e.flags & kMarkOwn;
+  task.kernel_thread = e.flags & kMarkKernelThread;
+}
+
+void Walk::on_switch(const KernelEvent& e) {
+  Cpu& cpu = cpus_[e.cpu];
+  const i32 previous_tid = static_cast<i32>(e.a);
+  if (cpu.tid >= 0 && cpu.tid != previous_tid) {
+    report_.switches_unseen += 1;
+    if (cpu.running != kNone) tasks_[cpu.running].cpu = kNone;
+  }
+  if (previous_tid > 0 && previous_tid <= kMaxTid) {
+    Task& previous = known(previous_tid);
+    if (cpu.tid < 0) {  // ran already when the recording began
+      previous.cpu = e.cpu;
+      previous.anchor_ns = base_ns_;
+      previous.anchor_foreign = 0;
+      activate(find(previous_tid));
+    }
+    leave_cpu(e, find(previous_tid));
+  }
+  cpu.tid = e.tid;
+  cpu.running = kNone;
+  if (e.tid > 0 && e.tid <= kMaxTid) {
+    known(e.tid);
+    cpu.running = find(e.tid);
+    enter_cpu(e, cpu.running);
+  }
+}
+
+void Walk::leave_cpu(const KernelEvent& e, u32 index) {
+  Task& task = tasks_[index];
+  activate(index);
+  const u32 state = static_cast<u32>(e.b);
+  task.sched_class = static_cast<u8>(e.b >> 32);
+  exact(task, e.c, e.time_ns);
+  advance(task, e.c);
+  task.cpu = kNone;
+  if (e.flags & kSwitchPreempted || state == 0) return;
+  if (state & kStateDead) {
+    if (task.call.exits && !task.call.done) write_post(task);
+    write(task, OpCode::kExit);
+    task.ended = true;
+    return;
+  }
+  task.asleep = true;
+  task.slept_ns = e.time_ns;
+  task.fired_ns = 0;
+  if (task.own) return;
+  task.blocks += 1;
+  report_.sleeps += 1;
+}
+
+void Walk::enter_cpu(const KernelEvent& e, u32 index) {
+  Task& task = tasks_[index];
+  activate(index);
+  if (task.asleep) {
+    task.asleep = false;
+    if (!task.own) {
+      report_.wakes_unseen += 1;
+      resolve(index, kNone, e, false);
+    }
+  }
+  task.sched_class = static_cast<u8>(e.b >> 40);
+  task.cpu = e.cpu;
+  task.switches += 1;
+  task.anchor_exec = task.exact ? task.anchor_exec : task.done;
+  task.anchor_ns = e.time_ns;
+  task.anchor_foreign = cpus_[e.cpu].foreign;
+}
+
+void Walk::on_irq(const KernelEvent& e) {
+  Cpu& cpu = cpus_[e.cpu];
+  const bool caused = e.flags == kIrqSoft && e.c != 0 && static_cast<i32>(e.c) == e.tid;
+  bool serves = false;
+  if (e.flags == kIrqSoft && cpu.running != kNone && tasks_[cpu.running].kernel_thread)
+    serves = std::memcmp(tasks_[cpu.running].comm, "ksoft", 5) == 0;
+  if (caused || serves) return;
+  cpu.foreign += e.b;
+  if (options_.thefts && e.time_ns >= base_ns_)
+    program_.thefts.push_back({.at_ns = e.time_ns - base_ns_,
+                               .duration_ns = e.b,
+                               .cpu = e.cpu,
+                               .kind = static_cast<u32>(e.flags) << 16 | (e.a & 0xffff)});
+}
+
+void Walk::on_fork(const KernelEvent& e) {
+  if (e.tid <= 0 || e.tid > kMaxTid) return;
+  const u32 parent = find(static_cast<i32>(e.a));
+  const u32 child = add(e.tid);
+  {
+    Task& made = tasks_[child];
+    made.tgid = static_cast<i32>(e.c);
+    made.own = e.flags & kMarkOwn;
+    made.kernel_thread = e.flags & kMarkKernelThread;
+    made.exact = true;
+    made.anchor_exec = made.done = made.exec_start = 0;
+    made.start = TaskStart::kAtTime;
+    made.start_ns = e.time_ns - base_ns_;
+    if (const auto at = weight_before_.find(e.tid); at != weight_before_.end()) {
+      made.weight = at->second;
+      weight_before_.erase(at);
+    } else if (parent != kNone) {
+      made.weight = tasks_[parent].weight;
+    }
+  }
+  activate(child);
+  if (parent == kNone) return;
+  Task& maker = tasks_[parent];
+  tasks_[child].parent = parent;
+  tasks_[child].mask = maker.mask;
+  tasks_[child].masked = maker.masked;
+  if (maker.own || tasks_[child].own) return;
+  activate(parent);
+  tasks_[child].start = TaskStart::kByFork;
+  advance(maker, exec_at(maker, e.time_ns));
+  write(maker, OpCode::kFork, tasks_[child].entry);
+}
+
+void Walk::on_end(const KernelEvent& e) {
+  const u32 index = find(e.tid);
+  if (index == kNone) return;
+  Task& task = tasks_[index];
+  if (task.own || task.tid != task.tgid) return;
+  // From here on the task is in a call that gives one token to who waits for children.
+  const u32 object = child_object(task);
+  task.call = {};
+  task.call.enter_exec = e.b;
+  task.call.enter_ns = e.time_ns;
+  task.call.result = 1;
+  task.call.index = object;
+  task.call.amount.tokens = 1;
+  task.call.role = kCallGive;
+  task.call.open = task.call.known = task.call.exits = true;
+  objects_.state(object).in_flight += 1;
+}
+
+u32 Walk::child_object(const Task& child) {
+  const i32 waiter = child.parent == kNone ? 0 : tasks_[child.parent].tgid;
+  if (std::binary_search(any_child_.begin(), any_child_.end(), waiter))
+    return objects_.child(u64{1} << 55 | static_cast<u32>(waiter));
+  return objects_.child(static_cast<u32>(child.tid));
+}
+
+void Walk::on_affinity(const KernelEvent& e) {
+  if (e.tid <= 0 || e.tid > kMaxTid || e.a >= kCpuWords) return;
+  Task& task = known(e.tid);
+  if (e.a == 0) {
+    task.gathering = {};
+    task.gathered = 0;
+  }
+  task.gathering.words[e.a] = e.b;
+  task.gathered += static_cast<u32>(std::popcount(e.b));
+  if (task.gathered < e.c) return;
+  const bool all = e.c >= cpu_count_;
+  const CpuMask mask = all ? CpuMask{} : task.gathering;
+  if (mask == task.mask) return;
+  task.mask = mask;
+  task.masked = !all;
+  if (task.own || e.time_ns < base_ns_ || (task.ops.empty() && task.switches == 0)) return;  // as it begins
+  const Cpu& cpu = cpus_[e.cpu];
+  if (cpu.running == kNone || tasks_[cpu.running].own || tasks_[cpu.running].entry == kNone) {
+    report_.affinity_outside += 1;
+    return;
+  }
+  Task& who = tasks_[cpu.running];
+  advance(who, exec_at(who, e.time_ns));
+  activate(find(e.tid));
+  write(who, OpCode::kAffinity, cpu_set(mask), &who == &task ? kSelf : task.entry);
+}
+
+void Walk::on_weight(const KernelEvent& e) {
+  if (e.tid <= 0 || e.tid > kMaxTid || e.a < kWeightMin || e.a > kWeightMax) return;
+  const u32 index = find(e.tid);
+  if (index == kNone || tasks_[index].ended) {
+    weight_before_[e.tid] = e.a;
+    return;
+  }
+  Task& task = tasks_[index];
+  if (task.weight == e.a) return;
+  task.weight = e.a;
+  if (task.own || e.time_ns < base_ns_ || (task.ops.empty() && task.switches == 0)) return;
+  const Cpu& cpu = cpus_[e.cpu];
+  if (cpu.running == kNone || tasks_[cpu.running].own || tasks_[cpu.running].entry == kNone) {
+    report_.affinity_outside += 1;
+    return;
+  }
+  Task& who = tasks_[cpu.running];
+  advance(who, exec_at(who, e.time_ns));
+  activate(index);
+  write(who, OpCode::kWeight, e.a, &who == &task ? kSelf : task.entry);
+}
+
+u32 Walk::cpu_set(const CpuMask& mask) {
+  auto& sets = program_.cpu_sets;
+  const auto at = std::find(sets.begin(), sets.end(), mask);
+  if (at != sets.end()) return static_cast<u32>(at - sets.begin());
+  sets.push_back(mask);
+  return static_cast<u32>(sets.size() - 1);
+}
+
+}  // namespace reprise::sim
