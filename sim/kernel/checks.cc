@@ -57,9 +57,9 @@ void Machine::check_idle(u32 cpu) {
   for (TaskId id = 0; id < tasks.size(); ++id) {
     const Task& task = tasks[id];
     if (task.state != RunState::kRunnable || task.on_cpu || now - task.changed_at < kIdleGraceNs) continue;
-    const bool here_queued = fair ? task.fair_queued && task.cpu == cpu
-                                  : task.dsq == cpu || task.dsq == cpu_count() || task.dsq == kGlobalDsq ||
-                                        task.dsq == kNoDsq - 1 - cpu;
+    const bool here_queued =
+        fair ? task.fair_queued && task.cpu == cpu
+             : task.dsq == cpu || task.dsq == cpu_count() || task.dsq == kGlobalDsq || task.dsq == kNoDsq - 1 - cpu;
     if (here_queued && id != scheduler && can_run_on(task, cpu))
       return violated("CPU " + std::to_string(cpu) + " is idle beside a task that waits for it", &task);
   }

@@ -145,12 +145,10 @@ void timer_start(u32 name, u64 ns, bool absolute) {
   using reprise::sim::EventKind;
   Machine& m = machine();
   timer_cancel(name);
-  m.timer_slots[name] =
-      m.event_at(absolute ? ns : m.now + ns,
-                 {.kind = name == TIMER_WISH   ? EventKind::kWish
-                          : name == TIMER_KICK ? EventKind::kKick
-                                               : EventKind::kHeartbeat,
-                  .cpu = m.here});
+  m.timer_slots[name] = m.event_at(absolute ? ns : m.now + ns, {.kind = name == TIMER_WISH   ? EventKind::kWish
+                                                                        : name == TIMER_KICK ? EventKind::kKick
+                                                                                             : EventKind::kHeartbeat,
+                                                                .cpu = m.here});
 }
 void timer_cancel(u32 name) {
   Machine& m = machine();

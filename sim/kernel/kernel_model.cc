@@ -11,8 +11,8 @@ namespace reprise::sim {
 KernelModel::KernelModel(std::unique_ptr<Machine> machine) : machine_(std::move(machine)) {}
 KernelModel::~KernelModel() = default;
 
-Expected<std::unique_ptr<KernelModel>> KernelModel::create(const SimOptions& options, Behaviour& behaviour, EventSink* events,
-                                                 StepSink* steps) {
+Expected<std::unique_ptr<KernelModel>> KernelModel::create(const SimOptions& options, Behaviour& behaviour,
+                                                           EventSink* events, StepSink* steps) {
   if (options.topology.size() < 1 || options.topology.size() > kMaxCpus)
     return fail(ExitCode::kUsage, std::to_string(options.topology.size()) + " CPUs are out of range", {},
                 "range: 1.." + std::to_string(kMaxCpus));
@@ -68,7 +68,9 @@ void KernelModel::set_weight(TaskId task, u32 weight) {
   const Here here(*machine_);
   machine_->set_weight(task, weight);
 }
-void KernelModel::set_migration_disabled(TaskId task, bool disabled) { machine_->tasks[task].migration_disabled = disabled; }
+void KernelModel::set_migration_disabled(TaskId task, bool disabled) {
+  machine_->tasks[task].migration_disabled = disabled;
+}
 void KernelModel::rename(TaskId id, std::string_view comm) {
   Task& task = machine_->tasks[id];
   std::memset(task.ts.comm, 0, sizeof task.ts.comm);

@@ -44,7 +44,7 @@ struct SimOptions {
   u64 fallback_ns = 100 * kNsPerMs;
   u64 watchdog_ns = 5 * kNsPerSec;
   bool kick_preempt = true;
-  u32 kick_interval_us = 200;  // 1..1,000,000
+  u32 kick_interval_us = 200;          // 1..1,000,000
   std::size_t events_bytes = 4 << 20;  // of the ring up
   std::size_t decisions_bytes = 1 << 20;
   bool reuse_ids = false;  // a dead task's TaskId is given to a later one
@@ -86,8 +86,8 @@ class KernelModel final : public Kernel {
  public:
   /// `behaviour` and the sinks must outlive the kernel; sinks may be null. Error: what Engine::create says; kUsage for
   /// no CPUs, or too many.
-  static Expected<std::unique_ptr<KernelModel>> create(const SimOptions&, Behaviour& behaviour, EventSink* events = nullptr,
-                                                  StepSink* steps = nullptr);
+  static Expected<std::unique_ptr<KernelModel>> create(const SimOptions&, Behaviour& behaviour,
+                                                       EventSink* events = nullptr, StepSink* steps = nullptr);
   ~KernelModel() override;
   KernelModel(const KernelModel&) = delete;
   KernelModel& operator=(const KernelModel&) = delete;

@@ -49,7 +49,7 @@ struct Cpu {
   u64 foreign_until = 0;
   i32 foreign_tid = 0;
   u8 foreign_class = 0;
-  u64 exec_sum = 0;    // all that tasks ran here
+  u64 exec_sum = 0;  // all that tasks ran here
   u64 idle_since = 0;
   u32 runnable = 0;                                  // rq->nr_running: curr and those waiting on this run queue
   u32 wake_list = kNoTaskId, wake_tail = kNoTaskId;  // rq->wake_list, through Task::next

@@ -11,8 +11,8 @@
 
 #include "scheduler/core/check.h"
 #include "scheduler/core/engine.h"
-#include "scheduler/wire/wire.h"
 #include "scheduler/policies/table.h"
+#include "scheduler/wire/wire.h"
 
 using namespace reprise;
 

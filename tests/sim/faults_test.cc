@@ -80,8 +80,8 @@ INSTANTIATE_TEST_SUITE_P(Cases, Faults,
                                             ::testing::Values("fifo", "vruntime", "newcomer"),
                                             ::testing::Values(1u, 4u)),
                          [](const auto& which) {
-                           return std::string(kCases[std::get<0>(which.param)].name) + "_" +
-                                  std::get<1>(which.param) + "_" + std::to_string(std::get<2>(which.param));
+                           return std::string(kCases[std::get<0>(which.param)].name) + "_" + std::get<1>(which.param) +
+                                  "_" + std::to_string(std::get<2>(which.param));
                          });
 
 }  // namespace

@@ -69,7 +69,8 @@ void Load::groups(sim::KernelModel& kernel, u32 groups, u32 pairs, u64 run_ns, b
 }
 
 void Load::fork_storm(Kernel& kernel, u32 children, u64 run_ns, u32 rounds) {
-  add(kernel, {.kind = Doing::kForker, .run_ns = run_ns, .count = children, .rounds = rounds}, {.comm = comm_of("forker")});
+  add(kernel, {.kind = Doing::kForker, .run_ns = run_ns, .count = children, .rounds = rounds},
+      {.comm = comm_of("forker")});
 }
 
 void Load::give(Kernel& kernel, TaskId to) {
