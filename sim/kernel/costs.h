@@ -12,6 +12,8 @@ namespace reprise::sim {
 
 struct Costs {
   u64 schedule = 150;           // __schedule up to the pick, whether or not it switches
+  u64 block = 0;                // a call that has to wait, beyond one that need not; paid by the task before it leaves,
+                                // from Op::extra of its program
   u64 context_switch = 900;     // context_switch: address space, registers, first cache misses
   u64 migration_llc = 1'000;    // a task's first run on another CPU of the same last-level cache
   u64 migration_far = 4'000;    // ... of another one
@@ -33,6 +35,11 @@ struct Costs {
   u64 step_decision = 60;       // per decision out of it
   u64 turn = 350;               // a turn of its loop that finds nothing to do
   u64 restart = 20 * kNsPerMs;  // from the end of a session to the next one's attach (CPU hotplug)
+
+  /// What a task pays when it comes to a CPU, with the dispatcher asked.
+  [[nodiscard]] u64 switch_in() const { return schedule + context_switch + bpf_dispatch + 2 * bpf_running; }
+  /// What a task pays that wakes another one.
+  [[nodiscard]] u64 wake() const { return wakeup + bpf_select_cpu + bpf_enqueue; }
 };
 
 struct CostField {

@@ -78,6 +78,18 @@ void KernelModel::rename(TaskId id, std::string_view comm) {
   machine_->emit_name(task);
 }
 
+u32 KernelModel::tasks() const { return machine_->tasks.size(); }
+bool KernelModel::quiet() const {
+  const Machine& m = *machine_;
+  if (m.timers_armed != 0) return false;
+  u64 runnable = 0;
+  for (const Cpu& cpu : m.cpus) {
+    runnable += cpu.runnable;
+    if (cpu.wake_list != kNoTaskId) return false;
+  }
+  const bool scheduler_runs = m.scheduler != kNoTaskId && m.tasks[m.scheduler].state == RunState::kRunnable;
+  return runnable == (scheduler_runs ? 1 : 0);
+}
 u32 KernelModel::cpus() const { return machine_->cpu_count(); }
 u32 KernelModel::cpu_of(TaskId task) const { return machine_->tasks[task].cpu; }
 bool KernelModel::blocked(TaskId task) const { return machine_->tasks[task].state == RunState::kBlocked; }

@@ -35,6 +35,7 @@ struct SimOptions {
   u64 seed = 1;
   /// Null: the kernel's own fair class (EEVDF), without a dispatcher.
   const PolicyInfo* policy = nullptr;
+  u64 attach_ns = 0;                    // when the dispatcher attaches; before, tasks run first come, first served
   Options policy_options;               // of `policy`; empty: its defaults
   u32 max_tasks = kMaxTasksDefault;     // slots of the engine's table
   i32 scheduler_tid = 2;                // of the scheduler's own thread
@@ -117,6 +118,9 @@ class KernelModel final : public Kernel {
   void rename(TaskId, std::string_view comm);
 
   [[nodiscard]] u32 cpus() const;
+  [[nodiscard]] u32 tasks() const;  // ever made; their ids are below
+  /// No task of the workload can run and no timer of arm() is to come: only `wake` from outside goes on from here.
+  [[nodiscard]] bool quiet() const;
   [[nodiscard]] u32 cpu_of(TaskId) const override;
   [[nodiscard]] bool blocked(TaskId) const;
   [[nodiscard]] i32 tid_of(TaskId) const;

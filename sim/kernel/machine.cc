@@ -44,7 +44,12 @@ Expected<void> Machine::begin() {
     return {};
   }
   global.init(kNoDsq - 1 - kMaxCpus);
-  if (auto done = attach(); !done) return done;
+  if (options.attach_ns != 0) {
+    bypassing = true;
+    event_at(options.attach_ns, {.kind = EventKind::kRestart});
+  } else if (auto done = attach(); !done) {
+    return done;
+  }
   if (options.faults.hotplug_every_ns) event_at(options.faults.hotplug_every_ns, {.kind = EventKind::kHotplug});
   if (options.faults.storm_every_ns) event_at(options.faults.storm_every_ns, {.kind = EventKind::kStorm});
   return {};

@@ -87,12 +87,11 @@ TaskId Machine::create(const TaskInfo& info) {
   task.left = task.right = kNoTaskId;
   task.reset_runnable = true;
   i32 tid = info.tid;
-  if (tid <= 0) {
+  if (tid <= 0 || tid >= kTidMax || task_by_tid(tid)) {
     while (tid_cursor == init_task.pid || tid_cursor == options.scheduler_tid || task_by_tid(tid_cursor))
       tid_cursor = tid_cursor + 1 < kTidMax ? tid_cursor + 1 : 300;  // RESERVED_PIDS, kernel/pid.c
     tid = tid_cursor++;
   }
-  REPRISE_CHECK(tid < kTidMax && !task_by_tid(tid));
   set_tid(tid, id);
   task.ts.pid = tid;
   task.ts.tgid = info.tgid != 0 ? info.tgid : tid;

@@ -26,7 +26,11 @@ double Metrics::fairness_jain() const {
   return squares == 0 ? 1 : sum * sum / (static_cast<double>(count) * squares);
 }
 
-MetricsBuilder::MetricsBuilder(u32 cpus) : busy_since_(cpus, kNever) { metrics_.cpus = cpus; }
+MetricsBuilder::MetricsBuilder(u32 cpus, u64 begin_ns) : busy_since_(cpus, kNever), begin_ns_(begin_ns) {
+  metrics_.cpus = cpus;
+}
+
+void MetricsBuilder::mark_own(i32 tid) { metrics_.tasks[task_of(tid)].own = true; }
 
 u32 MetricsBuilder::task_of(i32 tid) {
   const auto [at, fresh] = index_of_tid_.try_emplace(tid, static_cast<u32>(tasks_.size()));
@@ -38,13 +42,16 @@ u32 MetricsBuilder::task_of(i32 tid) {
 }
 
 void MetricsBuilder::event(const KernelEvent& event) {
-  first_ns_ = std::min(first_ns_, event.time_ns);
-  last_ns_ = std::max(last_ns_, event.time_ns);
+  const bool counts = event.time_ns >= begin_ns_;
+  if (counts) {
+    first_ns_ = std::min(first_ns_, event.time_ns);
+    last_ns_ = std::max(last_ns_, event.time_ns);
+  }
   switch (event.type) {
     case KernelEventType::kWaking:
-      return waking(event);
+      return counts ? waking(event) : void();
     case KernelEventType::kSwitch:
-      return switched(event);
+      return counts ? switched(event) : void();
     case KernelEventType::kFork:
       index_of_tid_.erase(event.tid);  // the tid may have been another task's
       [[fallthrough]];

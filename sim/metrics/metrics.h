@@ -54,7 +54,11 @@ struct Metrics {
 
 class MetricsBuilder {
  public:
-  explicit MetricsBuilder(u32 cpus);
+  /// Of events before `begin_ns` only names and marks are taken.
+  explicit MetricsBuilder(u32 cpus, u64 begin_ns = 0);
+
+  /// The task with that tid belongs to the process that records or schedules, whatever its events say.
+  void mark_own(i32 tid);
 
   /// In order of time. Error handling: what does not fit (a switch out of a task that was never seen) is tolerated,
   /// since recordings begin in the middle; it counts as far as it is known.
@@ -81,6 +85,7 @@ class MetricsBuilder {
   std::vector<Task> tasks_;                    // beside metrics_.tasks
   std::unordered_map<i32, u32> index_of_tid_;  // looked up, never walked over
   std::vector<u64> busy_since_;                // per CPU; kNever: idle, or not known
+  u64 begin_ns_;
   u64 first_ns_ = kNever, last_ns_ = 0;
 };
 

@@ -169,6 +169,8 @@ Program Walk::finish() {
         }
       }
       program_.ops.push_back(op);
+      if (op.code == OpCode::kTake || op.code == OpCode::kTakeSome || op.code == OpCode::kReady)
+        program_.ops.back().extra = static_cast<u16>(std::min<u64>(options_.overheads.block_ns / kExtraUnitNs, 0xffff));
     }
     made.ops = static_cast<u32>(program_.ops.size() - made.first_op);
     made.tid = task.tid;
@@ -181,6 +183,7 @@ Program Walk::finish() {
     made.start_ns = task.start_ns;
     made.sched_class = task.sched_class;
     made.kernel_thread = task.kernel_thread;
+    made.own = task.marked;
     std::memcpy(made.comm, task.comm, sizeof made.comm);
     report_.by_task.push_back({.tid = task.tid,
                                .index = static_cast<u32>(program_.tasks.size()),
@@ -204,6 +207,14 @@ Program Walk::finish() {
   program_.weak = !report_.has_calls;
   program_.duration_ns = end_ns_ - base_ns_;
   return seal(std::move(program_));
+}
+
+i32 find_scheduler(std::span<const KernelEvent> events) {
+  constexpr char kName[16] = "reprise-sched";
+  for (const KernelEvent& e : events)
+    if (e.type == KernelEventType::kName && std::memcmp(&e.b, kName, 8) == 0 && std::memcmp(&e.c, kName + 8, 8) == 0)
+      return e.tid;
+  return 0;
 }
 
 Expected<Extracted> extract(Reader& reader, const ExtractOptions& options) {
@@ -232,6 +243,7 @@ Expected<Extracted> extract(Reader& reader, const ExtractOptions& options) {
   out.report.lost_events = recording->lost;
   out.report.sequence_gaps = recording->gaps;
   out.report.problems = std::move(recording->problems);
+  out.report.scheduler_tid = find_scheduler(recording->events);
   std::vector<i32> any_child;
   const std::vector<u32> partner = pair_calls(recording->events, any_child, max_tid);
   Walk walk(recording->events, partner, out.base_ns, recording->end_ns, recording->session.cpus, options, out.report);
@@ -283,6 +295,7 @@ std::string ExtractReport::text() const {
   line(affinity_outside, "changes of affinity or weight by nobody in the workload, left out");
   line(tasks_begun_before, "tasks that were there before the recording");
   line(tasks_cut, "tasks that were there when it ended");
+  line(overhead_ns, "ns of CPU time for switches and wakeups, which the simulation adds by itself");
   line(exec_corrected_ns, "ns of CPU time estimated wrong between known points, and corrected");
   for (const std::string& problem : problems) out += "  file: " + problem + "\n";
   return out;

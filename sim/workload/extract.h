@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // The workload of a recording: what each task did between its waits, what it waited for and who ended the wait. Time
-// spent waiting for a CPU is left out, and so are the tasks of the process that recorded (the scheduler).
+// spent waiting for a CPU is left out, and so is the scheduler's own thread, which a simulation has anew. The other
+// threads of the process that recorded stay, marked: they took their part of the CPUs.
 //
 // How a sleep is read, in this order:
 //   a call that takes from an object (read, accept, futex, wait4) and got something   take tokens from the object
@@ -20,6 +21,7 @@
 // session (40 bytes each, at most `max_events`), then 16 bytes per operation.
 #pragma once
 
+#include <span>
 #include <string>
 #include <vector>
 
@@ -28,10 +30,19 @@
 
 namespace reprise::sim {
 
+/// CPU time in the recording that a simulation adds by itself, so that it is taken out.
+struct Overheads {
+  u64 switch_in_ns = 0;  // per switch, of the task that comes
+  u64 wake_ns = 0;       // per wakeup, of the task that wakes
+  u64 block_ns = 0;      // per wait, before the switch; becomes Op::extra
+};
+
 struct ExtractOptions {
   u32 session = 0;  // from 1; 0: the first
   u64 max_events = 200'000'000;
-  bool thefts = true;  // CPU time that interrupts took goes into Program::thefts
+  bool own_threads = true;  // of the process that recorded, but the scheduler's
+  Overheads overheads;
+  bool thefts = true;       // CPU time that interrupts took goes into Program::thefts
 };
 
 struct ExtractedTask {
@@ -49,7 +60,7 @@ struct ExtractReport {
   u64 span_ns = 0;
   u32 tasks = 0;       // in the program
   u32 tasks_idle = 0;  // existed and never ran or woke: left out
-  u32 tasks_own = 0;   // of the process that recorded: left out
+  u32 tasks_own = 0;   // of the process that recorded and left out
   // How the sleeps were read.
   u64 sleeps = 0;
   u64 sleeps_token = 0;
@@ -85,6 +96,8 @@ struct ExtractReport {
   u64 tasks_cut = 0;           // still there when it ended
   u64 exec_corrected_ns = 0;   // CPU time that estimates between two known points were wrong by
   bool has_calls = false;
+  u64 overhead_ns = 0;         // taken out, as ExtractOptions::overheads says
+  i32 scheduler_tid = 0;       // of the scheduler's thread; 0: none
   std::vector<std::string> problems;  // of the file
   std::vector<ExtractedTask> by_task;
 
@@ -97,6 +110,9 @@ struct Extracted {
   ExtractReport report;
   u64 base_ns = 0;  // CLOCK_MONOTONIC at the program's time 0
 };
+
+/// Tid of the scheduler's thread, by the name that scheduler/live gives it; 0: none.
+[[nodiscard]] i32 find_scheduler(std::span<const trace::KernelEvent> events);
 
 /// Reads `reader` to its end. Errors (kBadInput): no such session, no scheduler events in it, more than `max_events`,
 /// recorded on a machine whose system calls are not known here.

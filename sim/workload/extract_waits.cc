@@ -184,6 +184,11 @@ void Walk::on_waking(const KernelEvent& e) {
       write_post(task);
     }
   }
+  if (waker != kNone && tasks_[waker].cpu == e.cpu && (e.flags & kWakeContextMask) == kWakeTask &&
+      !(e.flags & kWakeRunnable)) {
+    advance(tasks_[waker], exec_at(tasks_[waker], e.time_ns));
+    tasks_[waker].overhead += options_.overheads.wake_ns;
+  }
   if (e.flags & kWakeRunnable) {
     if (!tasks_[target].own) report_.wakes_runnable += 1;
     return;

@@ -96,9 +96,14 @@ void Walk::exact(Task& task, u64 exec_ns, u64 ns) {
 
 void Walk::advance(Task& task, u64 exec_ns) {
   if (exec_ns <= task.done) return;
-  const u64 ns = exec_ns - task.done;
+  u64 ns = exec_ns - task.done;
   task.done = exec_ns;
   if (task.own) return;
+  const u64 overhead = std::min(ns, task.overhead);
+  task.overhead -= overhead;
+  report_.overhead_ns += overhead;
+  ns -= overhead;
+  if (ns == 0) return;
   if (!task.ops.empty() && task.ops.back().code == OpCode::kRun)
     task.ops.back().value += ns;
   else
@@ -169,12 +174,17 @@ void Walk::run() {
   }
 }
 
+void Walk::mark(Task& task, i32 tid, bool own) {
+  task.own = own && (!options_.own_threads || tid == report_.scheduler_tid);
+  task.marked = own && !task.own;
+}
+
 void Walk::on_task(const KernelEvent& e) {
   if (e.tid <= 0 || e.tid > kMaxTid) return;
   Task& task = known(e.tid);
   task.tgid = static_cast<i32>(e.a);
   task.weight = std::clamp(static_cast<u32>(e.c), kWeightMin, kWeightMax);
-  task.own = e.flags & kMarkOwn;
+  mark(task, e.tid, e.flags & kMarkOwn);
   task.kernel_thread = e.flags & kMarkKernelThread;
 }
 
@@ -210,6 +220,8 @@ void Walk::leave_cpu(const KernelEvent& e, u32 index) {
   const u32 state = static_cast<u32>(e.b);
   task.sched_class = static_cast<u8>(e.b >> 32);
   exact(task, e.c, e.time_ns);
+  const bool waits = !(e.flags & kSwitchPreempted || state == 0) && !(state & kStateDead);
+  if (waits) task.overhead += options_.overheads.block_ns;
   advance(task, e.c);
   task.cpu = kNone;
   if (e.flags & kSwitchPreempted || state == 0) return;
@@ -240,6 +252,7 @@ void Walk::enter_cpu(const KernelEvent& e, u32 index) {
   task.sched_class = static_cast<u8>(e.b >> 40);
   task.cpu = e.cpu;
   task.switches += 1;
+  task.overhead += options_.overheads.switch_in_ns;
   task.anchor_exec = task.exact ? task.anchor_exec : task.done;
   task.anchor_ns = e.time_ns;
   task.anchor_foreign = cpus_[e.cpu].foreign;
@@ -267,7 +280,7 @@ void Walk::on_fork(const KernelEvent& e) {
   {
     Task& made = tasks_[child];
     made.tgid = static_cast<i32>(e.c);
-    made.own = e.flags & kMarkOwn;
+    mark(made, e.tid, e.flags & kMarkOwn);
     made.kernel_thread = e.flags & kMarkKernelThread;
     made.exact = true;
     made.anchor_exec = made.done = made.exec_start = 0;

@@ -53,6 +53,7 @@ class Walk {
     u64 anchor_ns = 0;
     u64 anchor_foreign = 0;
     u64 done = 0;  // CPU time up to which operations are written
+    u64 overhead = 0;  // of the time from `done` on; not the program's
     u64 slept_ns = 0;
     u64 armed_expiry = 0;
     u64 fired_ns = 0;
@@ -74,7 +75,8 @@ class Walk {
     u8 sched_class = trace::kClassExt;
     bool exact = false;  // its CPU time is known, not estimated from the start
     bool asleep = false;
-    bool own = false;
+    bool own = false;     // left out
+    bool marked = false;  // own, and in the program
     bool kernel_thread = false;
     bool ended = false;
     bool armed_absolute = false;
@@ -86,6 +88,7 @@ class Walk {
     u64 foreign = 0;      // time of interrupts so far that the running task did not cause
   };
 
+  void mark(Task&, i32 tid, bool own);
   u32 find(i32 tid);  // kNone: not known
   u32 add(i32 tid);
   Task& known(i32 tid);

@@ -55,8 +55,8 @@ inline constexpr u64 kSelf = ~u64{0};
 struct Op {
   OpCode code = OpCode::kExit;
   u8 depth = 0;   // of kLoop and kLoopEnd: 0..kMaxLoopDepth-1
-  u16 extra = 0;  // kTake*, kReady, kAwait: CPU time that blocking costs on top; kPost, kSignal: that waking does.
-                  // In units of kExtraUnitNs
+  u16 extra = 0;  // kTake*, kReady, kAwait: CPU time that it takes, before blocking, to find that there is nothing;
+                  // kPost, kSignal: that waking costs on top. In units of kExtraUnitNs
   u32 target = 0;
   u64 value = 0;
 };
@@ -106,7 +106,7 @@ struct TaskProgram {
   TaskStart start = TaskStart::kAtStart;
   u8 sched_class = 1;  // trace::TaskClass
   bool kernel_thread = false;
-  u8 reserved = 0;
+  bool own = false;  // of the process that recorded: runs, but is left out of distributions
   u32 reserved2 = 0;
 };
 static_assert(sizeof(TaskProgram) == 64);

@@ -285,6 +285,18 @@ Workload::Result Workload::ready(u32 instance, const Op& op) {
   return Result::kBlock;
 }
 
+bool Workload::would_wait(const Op& op) const {
+  switch (op.code) {
+    case OpCode::kTake:
+      return places_[op.target].tokens < op.value;
+    case OpCode::kTakeSome:
+    case OpCode::kReady:
+      return places_[op.target].tokens == 0;
+    default:
+      return op.code == OpCode::kAwait;
+  }
+}
+
 Workload::Result Workload::wait_granted(u32 instance, Queue& queue) {
   Instance& task = instances_[instance];
   if (task.granted) return Result::kDoneAfterBlock;
@@ -370,6 +382,10 @@ Action Workload::next(Kernel& kernel, TaskId id) {
     Result result = Result::kDone;
     bool woke = false;
     u32 following = task.pc + 1;
+    if (op.extra != 0 && !task.inside && !task.paid && would_wait(op)) {
+      task.paid = 1;
+      return {.next = Next::kRun, .run_ns = op.extra * kExtraUnitNs};
+    }
     switch (op.code) {
       case OpCode::kRun:
         task.pc = following;
@@ -446,8 +462,8 @@ Action Workload::next(Kernel& kernel, TaskId id) {
     if (result == Result::kBlock) return {.next = Next::kBlock};
     Instance& done = instances_[self];
     done.pc = following;
-    done.inside = done.blocked = done.granted = 0;
-    if (op.extra && (woke || result == Result::kDoneAfterBlock))
+    done.inside = done.blocked = done.granted = done.paid = 0;
+    if (op.extra && woke)
       return {.next = Next::kRun, .run_ns = op.extra * kExtraUnitNs};
   }
   stats_.empty_turns += 1;

@@ -81,7 +81,8 @@ class Workload final : public Behaviour {
     u8 inside = 0;   // the operation has begun
     u8 blocked = 0;  // and has blocked
     u8 granted = 0;  // and what it waits for has come
-    u32 reserved = 0;
+    u8 paid = 0;     // Op::extra has been
+    u8 reserved[3] = {};
   };
   static_assert(sizeof(Instance) == 64);
 
@@ -114,6 +115,7 @@ class Workload final : public Behaviour {
   void put(Kernel&, u32 object, u64 tokens, WakeContext);
   Result post(Kernel&, u32 instance, const Op&, bool& woke);
   Result ready(u32 instance, const Op&);
+  [[nodiscard]] bool would_wait(const Op&) const;
   Result wait_granted(u32 instance, Queue&);
   Result barrier(Kernel&, u32 instance, const Op&);
   Result sleep_until(Kernel&, u32 instance, u64 at_ns);

@@ -42,5 +42,6 @@ std::unique_ptr<Command> make_live();
 std::unique_ptr<Command> make_record();
 std::unique_ptr<Command> make_policies();
 std::unique_ptr<Command> make_replay();
+std::unique_ptr<Command> make_sim();
 
 }  // namespace reprise::cli

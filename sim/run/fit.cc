@@ -1,0 +1,270 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "sim/run/fit.h"
+
+#include <algorithm>
+#include <map>
+#include <optional>
+
+namespace reprise::sim {
+namespace {
+
+using trace::KernelEvent;
+using trace::KernelEventType;
+
+constexpr i32 kMaxTid = 4'194'304;
+constexpr std::size_t kMinSamples = 8;  // fewer say nothing
+constexpr u32 kVectorLocalTimer = 236;  // LOCAL_TIMER_VECTOR, arch/x86/include/asm/irq_vectors.h
+constexpr u32 kStateDead = 0xb0;        // EXIT_TRACE | EXIT_ZOMBIE | EXIT_DEAD | TASK_DEAD, as in sched_switch
+
+using Samples = std::vector<u64>;
+
+std::optional<u64> median(Samples& samples) {
+  if (samples.size() < kMinSamples) return std::nullopt;
+  const auto middle = samples.begin() + static_cast<std::ptrdiff_t>(samples.size() / 2);
+  std::nth_element(samples.begin(), middle, samples.end());
+  return *middle;
+}
+
+u64 less(u64 a, u64 b) { return a > b ? a - b : 0; }
+
+// Calls of one kind that did not wait or wake, and those that did so once.
+struct Calls {
+  Samples plain, once, before, after;  // before, after: the parts of `once` on either side of the wait
+};
+
+class Collector {
+ public:
+  explicit Collector(i32 scheduler_tid, std::span<const StepTime> steps) : scheduler_(scheduler_tid), steps_(steps) {}
+
+  void event(const KernelEvent& e) {
+    switch (e.type) {
+      case KernelEventType::kSwitch:
+        return on_switch(e);
+      case KernelEventType::kWaking:
+        return on_waking(e);
+      case KernelEventType::kSyscallEnter:
+        return on_enter(e);
+      case KernelEventType::kSyscallExit:
+        return on_exit(e);
+      case KernelEventType::kIrq:
+        return on_irq(e);
+      case KernelEventType::kTimer:
+        if ((e.flags & trace::kTimerArmed) == 0) cpu(e.cpu).expiries += 1;
+        return;
+      default:
+        return;
+    }
+  }
+
+  std::map<u32, Calls> takes, gives;  // by number of the call and kind of the object
+  Samples ticks, timers, idle_exits, turns;
+  struct Segment {
+    u64 ns, work;  // CPU time of the scheduler with one step in it; events and decisions of that step
+  };
+  std::vector<Segment> segments;
+
+ private:
+  struct Task {
+    u64 out_exec = 0;  // CPU time when it last left a CPU
+    u64 enter_exec = 0;
+    u64 woken_ns = 0;  // while its CPU was idle
+    u32 call = 0;      // key; 0: in none
+    u8 role = 0;
+    u32 sleeps = 0, others = 0, wakes = 0;  // in this call: waits, other switches, wakeups of others
+  };
+  struct Cpu {
+    i32 tid = -1;
+    u32 expiries = 0;  // of timers since the last interrupt of the local timer
+    u64 in_ns = 0;     // when `tid` came
+  };
+
+  Task& task(i32 tid) {
+    const auto index = static_cast<std::size_t>(tid);
+    if (index >= tasks_.size()) tasks_.resize(index + 1);
+    return tasks_[index];
+  }
+  Cpu& cpu(u32 number) {
+    if (number >= cpus_.size()) cpus_.resize(number + 1);
+    return cpus_[number];
+  }
+  static bool known(i32 tid) { return tid > 0 && tid <= kMaxTid; }
+
+  void on_switch(const KernelEvent& e) {
+    Cpu& here = cpu(e.cpu);
+    const i32 previous = static_cast<i32>(e.a);
+    const u32 state = static_cast<u32>(e.b);
+    if (known(previous)) {
+      Task& out = task(previous);
+      if (previous == scheduler_ && here.tid == previous) scheduler_left(here.in_ns, e.time_ns, e.c - out.out_exec);
+      const bool sleeps = (e.flags & trace::kSwitchPreempted) == 0 && state != 0 && (state & kStateDead) == 0;
+      ++(sleeps ? out.sleeps : out.others);
+      out.out_exec = e.c;
+    }
+    if (known(e.tid)) {
+      Task& in = task(e.tid);
+      if (previous == 0 && in.woken_ns != 0) idle_exits.push_back(e.time_ns - in.woken_ns);
+      in.woken_ns = 0;
+    }
+    here.tid = e.tid;
+    here.in_ns = e.time_ns;
+  }
+
+  // A run of the scheduler's: with one step in it, or none.
+  void scheduler_left(u64 from_ns, u64 to_ns, u64 cpu_ns) {
+    while (next_step_ < steps_.size() && steps_[next_step_].begin_ns < from_ns) ++next_step_;
+    std::size_t count = 0;
+    while (next_step_ + count < steps_.size() && steps_[next_step_ + count].begin_ns < to_ns) ++count;
+    if (count == 0) {
+      turns.push_back(cpu_ns);
+    } else if (count == 1) {
+      const StepTime& step = steps_[next_step_];
+      segments.push_back({cpu_ns, u64{step.events} + step.decisions});
+    }
+    next_step_ += count;
+  }
+
+  void on_waking(const KernelEvent& e) {
+    if (!known(e.tid) || (e.flags & trace::kWakeRunnable) != 0) return;
+    const u8 context = e.flags & trace::kWakeContextMask;
+    if (context == trace::kWakeTask && known(static_cast<i32>(e.a))) ++task(static_cast<i32>(e.a)).wakes;
+    if (cpu(e.cpu).tid == 0 && context == trace::kWakeHardirq) task(e.tid).woken_ns = e.time_ns;
+  }
+
+  void on_enter(const KernelEvent& e) {
+    if (!known(e.tid)) return;
+    Task& t = task(e.tid);
+    t.call = (e.a + 1) << 8 | static_cast<u32>(trace::object_kind(e.b));
+    t.role = e.flags;
+    t.enter_exec = e.c;
+    t.sleeps = t.others = t.wakes = 0;
+  }
+
+  void on_exit(const KernelEvent& e) {
+    if (!known(e.tid)) return;
+    Task& t = task(e.tid);
+    const u32 key = t.call;
+    t.call = 0;
+    if (key >> 8 != e.a + 1 || static_cast<i64>(e.b) < 0 || t.others != 0 || e.c < t.enter_exec) return;
+    const u64 took = e.c - t.enter_exec;
+    if (t.role == trace::kCallTake && t.wakes == 0) {
+      Calls& calls = takes[key];
+      if (t.sleeps == 0) {
+        calls.plain.push_back(took);
+      } else if (t.sleeps == 1 && t.out_exec >= t.enter_exec) {
+        calls.before.push_back(t.out_exec - t.enter_exec);
+        calls.after.push_back(e.c - t.out_exec);
+      }
+    } else if (t.role == trace::kCallGive && t.sleeps == 0) {
+      if (t.wakes == 0) gives[key].plain.push_back(took);
+      if (t.wakes == 1) gives[key].once.push_back(took);
+    }
+  }
+
+  void on_irq(const KernelEvent& e) {
+    if (e.flags != trace::kIrqVector || e.a != kVectorLocalTimer) return;
+    Cpu& here = cpu(e.cpu);
+    (here.expiries == 0 ? ticks : timers).push_back(e.b);
+    here.expiries = 0;
+  }
+
+  i32 scheduler_;
+  std::span<const StepTime> steps_;
+  std::size_t next_step_ = 0;
+  std::vector<Task> tasks_;
+  std::vector<Cpu> cpus_;
+};
+
+// The kind of call with the most samples of the rarer sort decides.
+Calls* best(std::map<u32, Calls>& kinds, Samples Calls::* rare) {
+  Calls* found = nullptr;
+  std::size_t most = kMinSamples - 1;
+  for (auto& [key, calls] : kinds) {
+    const std::size_t count = std::min(calls.plain.size(), (calls.*rare).size());
+    if (count > most) most = count, found = &calls;
+  }
+  return found;
+}
+
+// ns = base + slope * work, by least squares.
+struct Line {
+  u64 base, slope;
+};
+std::optional<Line> fit_line(const std::vector<Collector::Segment>& segments) {
+  __extension__ typedef __int128 Wide;
+  const auto n = static_cast<Wide>(segments.size());
+  if (segments.size() < kMinSamples) return std::nullopt;
+  Wide x = 0, y = 0, xx = 0, xy = 0;
+  for (const auto& s : segments) {
+    x += s.work, y += s.ns;
+    xx += static_cast<Wide>(s.work) * s.work, xy += static_cast<Wide>(s.work) * s.ns;
+  }
+  const Wide spread = n * xx - x * x;
+  const Wide slope = spread == 0 ? 0 : std::max<Wide>(0, (n * xy - x * y) / spread);
+  const Wide base = std::max<Wide>(0, (y - slope * x) / n);
+  return Line{static_cast<u64>(base), static_cast<u64>(slope)};
+}
+
+class Fitter {
+ public:
+  void set(u64 Costs::* field, u64 value, std::size_t samples) {
+    fit.costs.*field = value;
+    for (const CostField& known : cost_fields())
+      if (known.field == field) seen_.push_back({known.name, value, samples});
+  }
+  Fit finish() {
+    for (const CostField& known : cost_fields()) {
+      const auto at = std::ranges::find(seen_, known.name, &Fitted::field);
+      fit.fields.push_back(at != seen_.end() ? *at : Fitted{known.name, fit.costs.*known.field, 0});
+    }
+    return std::move(fit);
+  }
+  Fit fit;
+
+ private:
+  std::vector<Fitted> seen_;
+};
+
+}  // namespace
+
+Fit fit_costs(std::span<const KernelEvent> events, std::span<const StepTime> steps, i32 scheduler_tid) {
+  Collector found(scheduler_tid, steps);
+  for (const KernelEvent& e : events) found.event(e);
+  Fitter f;
+  Costs& costs = f.fit.costs;
+  // What a task's own calls cost is in its recorded run time.
+  f.set(&Costs::fork, 0, events.size());
+  f.set(&Costs::exit, 0, events.size());
+  f.set(&Costs::yield, 0, events.size());
+
+  // A switch costs the next task what a call that waited took after its wait, beyond half of a call that did not.
+  if (Calls* takes = best(found.takes, &Calls::after)) {
+    const u64 half = *median(takes->plain) / 2;
+    const std::size_t samples = takes->after.size();
+    const u64 switched = less(*median(takes->after), half);
+    f.set(&Costs::block, less(*median(takes->before), half), samples);
+    f.set(&Costs::schedule, 0, samples);
+    f.set(&Costs::bpf_running, 0, samples);
+    f.set(&Costs::bpf_dispatch, 0, samples);
+    f.set(&Costs::context_switch, switched, samples);
+  }
+  if (Calls* gives = best(found.gives, &Calls::once)) {
+    const u64 wakes = less(*median(gives->once), *median(gives->plain));
+    f.set(&Costs::bpf_select_cpu, wakes / 8, gives->once.size());
+    f.set(&Costs::bpf_enqueue, wakes / 4, gives->once.size());
+    f.set(&Costs::wakeup, wakes - wakes / 8 - wakes / 4, gives->once.size());
+  }
+  if (const auto line = fit_line(found.segments)) {
+    // The scheduler's run goes to the end of its yield, where the kernel carries the decisions out.
+    f.set(&Costs::step, less(line->base, costs.switch_in()), found.segments.size());
+    f.set(&Costs::step_event, line->slope, found.segments.size());
+    f.set(&Costs::step_decision, line->slope, found.segments.size());
+    f.set(&Costs::bpf_decision, 0, found.segments.size());
+  }
+  if (const auto turn = median(found.turns)) f.set(&Costs::turn, less(*turn, costs.switch_in()), found.turns.size());
+  if (const auto tick = median(found.ticks)) f.set(&Costs::tick, *tick, found.ticks.size());
+  if (const auto timer = median(found.timers)) f.set(&Costs::timer, less(*timer, costs.wake()), found.timers.size());
+  if (const auto idle = median(found.idle_exits)) f.set(&Costs::idle_exit, *idle, found.idle_exits.size());
+  return f.finish();
+}
+
+}  // namespace reprise::sim

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// What the kernel's and the scheduler's work costs on the machine of a recording, from the times in it.
+//
+// Medians and least squares over integers, so the same recording gives the same costs everywhere.
+#pragma once
+
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "sim/kernel/costs.h"
+#include "traces/kernel_event.h"
+#include "traces/record.h"
+
+namespace reprise::sim {
+
+struct Fitted {
+  std::string_view field;  // of Costs
+  u64 value_ns = 0;
+  u64 samples = 0;  // that it rests on; 0: the default, the recording has none
+};
+
+struct Fit {
+  Costs costs;
+  std::vector<Fitted> fields;  // one per field of Costs, in its order
+};
+
+/// A step as its costs go.
+struct StepTime {
+  u64 begin_ns = 0;
+  u64 end_ns = 0;
+  u32 events = 0;
+  u32 decisions = 0;
+};
+
+/// `events` in order of time; `scheduler_tid` 0: none.
+Fit fit_costs(std::span<const trace::KernelEvent> events, std::span<const StepTime> steps, i32 scheduler_tid);
+
+}  // namespace reprise::sim

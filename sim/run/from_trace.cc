@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "sim/run/from_trace.h"
+
+#include <algorithm>
+#include <tuple>
+
+#include "traces/reader.h"
+
+namespace reprise::sim {
+namespace {
+
+using trace::KernelEvent;
+
+// What of a session costs are fitted on and metrics are taken from.
+struct Timeline {
+  trace::SessionInfo session;
+  std::vector<KernelEvent> events;  // in order of time
+  std::vector<StepTime> steps;
+  u64 end_ns = 0;
+};
+
+Expected<Timeline> read_timeline(const std::string& path, u32 session) {
+  using enum trace::Item;
+  auto reader = trace::Reader::open(path, {.kinds = trace::kReadSteps | trace::kReadEvents});
+  if (!reader) return std::unexpected(reader.error());
+  Timeline out;
+  const u32 wanted = session == 0 ? 1 : session;
+  for (trace::Item item = reader->next(); item != kEnd; item = reader->next()) {
+    if (reader->session_number() != wanted) continue;
+    switch (item) {
+      case kSession:
+        out.session = reader->session();
+        break;
+      case kEvents:
+        out.events.insert(out.events.end(), reader->events().begin(), reader->events().end());
+        break;
+      case kStep: {
+        const trace::StepRecord& step = reader->step();
+        out.steps.push_back({step.input.now_ns, step.end_ns, static_cast<u32>(step.input.events.size()),
+                             static_cast<u32>(step.decisions.size())});
+        break;
+      }
+      case kSessionEnd:
+        out.end_ns = std::max(out.end_ns, reader->session_end().end_ns);
+        break;
+      default:
+        break;
+    }
+  }
+  std::ranges::sort(out.events, [](const KernelEvent& a, const KernelEvent& b) {
+    return std::tie(a.time_ns, a.cpu, a.seq) < std::tie(b.time_ns, b.cpu, b.seq);
+  });
+  if (!out.events.empty()) out.end_ns = std::max(out.end_ns, out.events.back().time_ns);
+  return out;
+}
+
+u64 setting(const trace::SessionInfo& info, std::string_view name, u64 otherwise) {
+  for (const trace::Setting& setting : info.dispatcher)
+    if (setting.name == name) return setting.value;
+  return otherwise;
+}
+
+}  // namespace
+
+SimOptions machine_of(const trace::SessionInfo& info) {
+  SimOptions machine;
+  machine.topology = Topology::flat(std::clamp<u32>(info.cpus, 1, kMaxCpus));
+  for (const trace::CpuPlace& place : info.topology)
+    if (place.cpu < machine.topology.size())
+      machine.topology.cpus[place.cpu] = {static_cast<u16>(place.core), static_cast<u16>(place.llc),
+                                          static_cast<u16>(place.node)};
+  if (info.hz >= 100 && info.hz <= 10'000) machine.hz = info.hz;
+  machine.seed = info.seed;
+  if (info.max_tasks != 0) machine.max_tasks = info.max_tasks;
+  machine.slice_default_ns = setting(info, "slice_default_ns", machine.slice_default_ns);
+  machine.slice_scheduler_ns = setting(info, "slice_scheduler_ns", machine.slice_scheduler_ns);
+  machine.heartbeat_ns = setting(info, "heartbeat_ns", machine.heartbeat_ns);
+  machine.fallback_ns = setting(info, "fallback_ns", machine.fallback_ns);
+  machine.watchdog_ns = setting(info, "timeout_ms", machine.watchdog_ns / kNsPerMs) * kNsPerMs;
+  machine.kick_preempt = setting(info, "kick_preempt", machine.kick_preempt) != 0;
+  machine.kick_interval_us = static_cast<u32>(setting(info, "kick_interval_us", machine.kick_interval_us));
+  machine.events_bytes = setting(info, "events_bytes", machine.events_bytes);
+  machine.decisions_bytes = setting(info, "decisions_bytes", machine.decisions_bytes);
+  return machine;
+}
+
+Expected<Recorded> from_trace(const std::string& path, const FromTraceOptions& options) {
+  auto timeline = read_timeline(path, options.session);
+  if (!timeline) return std::unexpected(timeline.error());
+  Recorded out;
+  out.session = std::move(timeline->session);
+  out.machine = machine_of(out.session);
+
+  // First only who the scheduler is, then, with the costs known, what the tasks do without them.
+  const auto read = [&](const ExtractOptions& with) -> Expected<Extracted> {
+    auto reader = trace::Reader::open(path);
+    if (!reader) return std::unexpected(reader.error());
+    return extract(*reader, with);
+  };
+  ExtractOptions how;
+  how.session = options.session;
+  const i32 scheduler = find_scheduler(timeline->events);
+  out.fit = options.fit ? fit_costs(timeline->events, timeline->steps, scheduler) : Fit{};
+  const bool live = out.session.kind == trace::SessionKind::kLive;
+  const Costs& costs = out.fit.costs;
+  const u64 bpf_in = costs.bpf_dispatch + 2 * costs.bpf_running, bpf_wake = costs.bpf_select_cpu + costs.bpf_enqueue;
+  how.overheads = {.switch_in_ns = costs.switch_in() - (live ? 0 : bpf_in),
+                   .wake_ns = costs.wake() - (live ? 0 : bpf_wake),
+                   .block_ns = costs.block};
+  auto extracted = read(how);
+  if (!extracted) return std::unexpected(extracted.error());
+  out.program = std::move(extracted->program);
+  out.extracted = std::move(extracted->report);
+  out.machine.costs = costs;
+  if (scheduler != 0) out.machine.scheduler_tid = scheduler;
+  const u64 attached = timeline->steps.empty() ? extracted->base_ns : timeline->steps.front().begin_ns;
+  out.machine.attach_ns = attached - std::min(attached, extracted->base_ns);
+
+  MetricsBuilder builder(out.session.cpus, attached);
+  for (const KernelEvent& e : timeline->events) builder.event(e);
+  out.metrics = builder.finish(timeline->end_ns);
+  return out;
+}
+
+}  // namespace reprise::sim

@@ -1,0 +1,311 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// reprise sim: a recorded workload again, under any policy, on a model of the kernel.
+#include <algorithm>
+#include <charconv>
+#include <chrono>
+#include <optional>
+
+#include "scheduler/policies/table.h"
+#include "sim/run/from_trace.h"
+#include "sim/run/sweep.h"
+#include "sim/run/verify.h"
+#include "sim/workload/generate.h"
+#include "tools/cli/arguments.h"
+#include "tools/cli/command.h"
+#include "tools/cli/metrics_text.h"
+#include "tools/cli/sim_options.h"
+#include "tools/cli/trace_text.h"
+
+namespace reprise::cli {
+namespace {
+
+constexpr char kDescription[] =
+    "Runs the workload of FILE again, in simulated time, on a model of the kernel that hosts the dispatcher: what each\n"
+    "task does and waits for comes from the recording, when it runs is up to the policy. Every combination of the given\n"
+    "policies, seeds and CPU counts is one simulation; they run side by side on all CPUs.\n"
+    "A policy is one of `reprise policies`, or eevdf: the kernel's own, without a scheduler in user space.";
+constexpr char kFooter[] =
+    "examples\n"
+    "  reprise sim run.rtrace --policy fifo,vruntime,eevdf\n"
+    "  reprise sim run.rtrace --policy vruntime:slice_us=3000 --cpus 1,2,4 --seed 1-5 --json\n"
+    "  reprise sim --load hackbench:160 --policy vruntime --cpus 4\n"
+    "  reprise sim run.rtrace --policy fifo --fault late=50,late_us=2000 --check\n\n"
+    "exit status\n"
+    "  0 done   1 a policy broke its contract, an invariant or --verify failed   2 usage   65 FILE cannot be simulated";
+
+struct Row {
+  std::string policy;
+  u64 seed;
+  u32 cpus;
+};
+
+class Sim final : public Command {
+ public:
+  void declare(CLI::App&) override;
+  Expected<ExitCode> run(Console&) override;
+
+ private:
+  Expected<void> load(Console&);
+  Expected<std::vector<sim::Job>> jobs();
+  Expected<ExitCode> verify(Console&, const std::vector<sim::Job>&, const std::vector<sim::JobResult>&) const;
+  [[nodiscard]] Json document(const std::vector<sim::JobResult>&) const;
+  void show(Console&, const std::vector<sim::JobResult>&) const;
+  [[nodiscard]] Json costs_json() const;
+
+  std::string file_, generator_;
+  SimSelection selection_;
+  bool verify_ = false, show_costs_ = false;
+  u32 threads_ = 0;
+
+  std::optional<sim::Recorded> recorded_;
+  sim::Program program_;
+  sim::SimOptions machine_;
+  std::vector<Row> rows_;
+};
+
+void Sim::declare(CLI::App& app) {
+  app.description(kDescription);
+  app.footer(kFooter);
+  app.add_option("FILE", file_, "a trace (.rtrace)");
+  app.add_option("--load", generator_,
+                 fmt::format("a generated workload instead of FILE, as NAME:TASKS; NAME is one of {}",
+                             fmt::join(sim::generators(), ", ")))
+      ->type_name("NAME:TASKS");
+  selection_.declare(app);
+  app.add_flag("--verify", verify_, "run everything twice; the state hashes must be the same");
+  app.add_flag("--costs", show_costs_, "show what the kernel's work is taken to cost, and where that comes from");
+  add_number(app, "-j,--jobs", threads_, {"N", 0, 4096, false}, "simulations at a time; all CPUs when not given");
+}
+
+Expected<void> Sim::load(Console& console) {
+  if (file_.empty() == generator_.empty())
+    return fail(ExitCode::kUsage, "give either FILE or --load", {}, "reprise sim --help shows examples");
+  if (!generator_.empty()) {
+    const std::size_t colon = generator_.find(':');
+    u32 tasks = 100;
+    if (colon != std::string::npos) {
+      const char* end = generator_.data() + generator_.size();
+      const auto [at, error] = std::from_chars(generator_.data() + colon + 1, end, tasks);
+      if (error != std::errc() || at != end || tasks == 0 || tasks > 10'000'000)
+        return fail(ExitCode::kUsage, "'" + generator_ + "' is not NAME:TASKS, with 1..10,000,000 tasks");
+    }
+    auto made = sim::generate(generator_.substr(0, colon), tasks, selection_.first_seed());
+    if (!made) return std::unexpected(made.error());
+    program_ = std::move(*made);
+    machine_.topology = sim::Topology::flat(4);
+    return {};
+  }
+  auto loaded = sim::from_trace(file_, {.session = selection_.session, .fit = !selection_.default_costs});
+  if (!loaded) return std::unexpected(about_trace(loaded.error()));
+  recorded_ = std::move(*loaded);
+  machine_ = recorded_->machine;
+  const sim::ExtractReport& report = recorded_->extracted;
+  if (report.lost_events + report.sequence_gaps != 0)
+    console.warning(fmt::format("{} lost {}; the workload around them is guessed", file_,
+                                counted(std::max(report.lost_events, report.sequence_gaps), "event")));
+  if (recorded_->program.weak)
+    console.warning(file_ +
+                    " holds no system calls, so sleeps stay as they were recorded and say less of other policies; "
+                    "record without --no-syscalls");
+  console.detail("{}", report.text());
+  return {};
+}
+
+Expected<std::vector<sim::Job>> Sim::jobs() {
+  auto bases = selection_.machines(machine_);
+  if (!bases) return std::unexpected(bases.error());
+  std::vector<sim::Job> jobs;
+  const sim::Program& program = recorded_ ? recorded_->program : program_;
+  for (const SimSelection::Machine& made : *bases) {
+    sim::Job job;
+    job.program = &program;
+    job.options.machine = made.options;
+    job.options.duration_ns = selection_.duration_ns();
+    rows_.push_back({made.policy, made.options.seed, made.options.topology.size()});
+    jobs.push_back(std::move(job));
+  }
+  return jobs;
+}
+
+Json Sim::costs_json() const {
+  Json json;
+  const sim::Costs costs = selection_.costs(machine_.costs);
+  for (const sim::CostField& field : sim::cost_fields()) json[std::string(field.name) + "_ns"] = costs.*field.field;
+  return json;
+}
+
+Json Sim::document(const std::vector<sim::JobResult>& results) const {
+  Json list = Json::array();
+  for (std::size_t i = 0; i < results.size(); ++i) {
+    Json row = {{"policy", rows_[i].policy}, {"seed", rows_[i].seed}, {"cpus", rows_[i].cpus}};
+    if (const auto& result = results[i].result) {
+      row["events"] = result->events;
+      row["simulated_ns"] = result->simulated_ns;
+      row["wall_ns"] = results[i].wall_ns;
+      row["state_hash"] = fmt::format("{:016x}", result->state_hash);
+      row["finished"] = result->finished;
+      row["relieved"] = result->workload.relieved;
+      row["steps"] = result->counters.steps;
+      row["decisions"] = result->counters.decisions;
+      row["metrics"] = metrics_json(result->metrics);
+    } else {
+      row["error"] = error_json(result.error());
+    }
+    list.push_back(row);
+  }
+  Json json = {{"schema", "reprise.sim/1"}};
+  if (recorded_) {
+    json["file"] = file_;
+    json["recorded"] = {{"policy", policy_text(recorded_->session.policy, recorded_->session.options)},
+                        {"cpus", recorded_->session.cpus},
+                        {"metrics", metrics_json(recorded_->metrics)}};
+  } else {
+    json["load"] = generator_;
+  }
+  json["costs"] = costs_json();
+  json["results"] = list;
+  return json;
+}
+
+// A column of the table for people: how it is got, and whether less is better.
+struct Column {
+  const char* title;
+  double (*value)(const sim::Metrics&);
+  std::string (*text)(const sim::Metrics&);
+  bool less_is_better;
+};
+std::string time_text(u64 ns) { return duration_text(ns); }
+constexpr Column kColumns[] = {
+    {"makespan", [](const sim::Metrics& m) { return static_cast<double>(m.makespan_ns); },
+     [](const sim::Metrics& m) { return time_text(m.makespan_ns); }, true},
+    {"wakeup p50", [](const sim::Metrics& m) { return static_cast<double>(m.wakeup_latency_ns.percentile(500)); },
+     [](const sim::Metrics& m) { return time_text(m.wakeup_latency_ns.percentile(500)); }, true},
+    {"wakeup p99", [](const sim::Metrics& m) { return static_cast<double>(m.wakeup_latency_ns.percentile(990)); },
+     [](const sim::Metrics& m) { return time_text(m.wakeup_latency_ns.percentile(990)); }, true},
+    {"delay p50", [](const sim::Metrics& m) { return static_cast<double>(m.run_delay_ns.percentile(500)); },
+     [](const sim::Metrics& m) { return time_text(m.run_delay_ns.percentile(500)); }, true},
+    {"delay p99", [](const sim::Metrics& m) { return static_cast<double>(m.run_delay_ns.percentile(990)); },
+     [](const sim::Metrics& m) { return time_text(m.run_delay_ns.percentile(990)); }, true},
+    {"longest", [](const sim::Metrics& m) { return static_cast<double>(m.max_wait_ns); },
+     [](const sim::Metrics& m) { return time_text(m.max_wait_ns); }, true},
+    {"switches", [](const sim::Metrics& m) { return static_cast<double>(m.context_switches); },
+     [](const sim::Metrics& m) { return grouped(m.context_switches); }, true},
+    {"migrations", [](const sim::Metrics& m) { return static_cast<double>(m.migrations); },
+     [](const sim::Metrics& m) { return grouped(m.migrations); }, true},
+    {"fairness", [](const sim::Metrics& m) { return m.fairness_jain(); },
+     [](const sim::Metrics& m) { return fmt::format("{:.3f}", m.fairness_jain()); }, false},
+};
+
+void Sim::show(Console& console, const std::vector<sim::JobResult>& results) const {
+  std::size_t width = 8;
+  for (const Row& row : rows_) width = std::max(width, row.policy.size());
+  std::string head = fmt::format("{:<{}} {:>5} {:>5}", "policy", width, "CPUs", "seed");
+  for (const Column& column : kColumns) head += fmt::format(" {:>11}", column.title);
+  console.print("{}\n", head);
+  if (recorded_) {
+    std::string line = fmt::format("{:<{}} {:>5} {:>5}", "recorded", width, recorded_->session.cpus, "");
+    for (const Column& column : kColumns) line += fmt::format(" {:>11}", column.text(recorded_->metrics));
+    console.print("{}\n", line);
+  }
+  for (std::size_t i = 0; i < results.size(); ++i) {
+    std::string line = fmt::format("{:<{}} {:>5} {:>5}", rows_[i].policy, width, rows_[i].cpus, rows_[i].seed);
+    if (!results[i].result) {
+      console.print("{} {}\n", line, console.out_colour(Console::Colour::kRed, "failed"));
+      continue;
+    }
+    for (const Column& column : kColumns) {
+      bool best = true, differs = false;
+      const double mine = column.value(results[i].result->metrics);
+      for (const sim::JobResult& other : results) {
+        if (!other.result) continue;
+        const double theirs = column.value(other.result->metrics);
+        best = best && (column.less_is_better ? mine <= theirs : mine >= theirs);
+        differs = differs || mine != theirs;
+      }
+      const std::string text = column.text(results[i].result->metrics) + (best && differs ? "*" : " ");
+      const std::string cell = fmt::format(" {:>11}", text);
+      line += best && differs ? console.out_colour(Console::Colour::kGreen, cell) : cell;
+    }
+    console.print("{}\n", line);
+  }
+  if (results.size() > 1) console.print("* best of its column\n");
+  for (std::size_t i = 0; i < results.size(); ++i) {
+    if (!results[i].result) continue;
+    const sim::RunResult& result = *results[i].result;
+    if (results.size() == 1)
+      console.print("{} in {} of simulated time; {} decided in {}\n", counted(result.events, "event"),
+                    duration_text(result.simulated_ns), counted(result.counters.decisions, "decision"),
+                    counted(result.counters.steps, "step"));
+    console.print("seed {}, {} on {}: state hash {:016x}\n", rows_[i].seed, rows_[i].policy,
+                  counted(rows_[i].cpus, "CPU"), result.state_hash);
+  }
+  if (!show_costs_) return;
+  console.print("\n{:<16} {:>10} {:>9}\n", "cost", "ns", "samples");
+  const sim::Costs costs = selection_.costs(machine_.costs);
+  for (std::size_t i = 0; i < sim::cost_fields().size(); ++i) {
+    const sim::CostField& field = sim::cost_fields()[i];
+    std::string samples = "default";
+    if (recorded_ && !recorded_->fit.fields.empty() && recorded_->fit.fields[i].samples != 0)
+      samples = grouped(recorded_->fit.fields[i].samples);
+    if (costs.*field.field != machine_.costs.*field.field) samples = "given";
+    console.print("{:<16} {:>10} {:>9}  {}\n", field.name, grouped(costs.*field.field), samples, field.summary);
+  }
+}
+
+// The second of two runs must end as the first.
+Expected<ExitCode> Sim::verify(Console& console, const std::vector<sim::Job>& jobs,
+                               const std::vector<sim::JobResult>& first) const {
+  const std::vector<sim::JobResult> second = sim::sweep(jobs, threads_);
+  for (std::size_t i = 0; i < jobs.size(); ++i) {
+    const auto &a = first[i].result, &b = second[i].result;
+    if (!a || !b || a->state_hash == b->state_hash) continue;
+    auto found = sim::first_difference(jobs[i]);
+    if (!found) return std::unexpected(found.error());
+    return fail(ExitCode::kExpectationFailed,
+                fmt::format("two runs of {} with seed {} differ: {:016x} and {:016x}; {}", rows_[i].policy,
+                            rows_[i].seed, a->state_hash, b->state_hash, *found),
+                {}, "this is a bug: something outside of the simulation reached a decision");
+  }
+  console.message("verified: {} ran twice and ended with the same state", counted(jobs.size(), "simulation"));
+  return ExitCode::kDone;
+}
+
+Expected<ExitCode> Sim::run(Console& console) {
+  if (auto valid = selection_.parse(); !valid) return std::unexpected(valid.error());
+  if (auto loaded = load(console); !loaded) return std::unexpected(loaded.error());
+  auto jobs = this->jobs();
+  if (!jobs) return std::unexpected(jobs.error());
+  console.message("seed {}", fmt::join(selection_.seeds(), ", "));
+  const bool progress = console.shows_progress() && jobs->size() > 1;
+  const auto results = sim::sweep(*jobs, threads_, [&](std::size_t done) {
+    if (progress) console.progress(fmt::format("{} of {} simulations", done, jobs->size()));
+  });
+  std::optional<Error> error;
+  for (std::size_t i = 0; i < results.size(); ++i) {
+    if (!results[i].result) {
+      if (!error) error = results[i].result.error();
+      continue;
+    }
+    if (const auto& result = *results[i].result; result.stuck != 0)
+      console.warning(fmt::format("{} on {}: {} waited for what the trace does not tell, helped along {} times; first\n{}",
+                                  rows_[i].policy, counted(rows_[i].cpus, "CPU"), counted(result.stuck, "task"),
+                                  result.workload.relieved, result.waiting));
+  }
+  if (!error && verify_)
+    if (auto verified = verify(console, *jobs, results); !verified) error = verified.error();
+  if (console.json()) {
+    Json json = document(results);
+    if (error) json["error"] = error_json(*error);
+    console.document(json);
+  } else {
+    show(console, results);
+  }
+  if (error) console.error(*error);
+  return error ? error->code : ExitCode::kDone;
+}
+
+}  // namespace
+
+std::unique_ptr<Command> make_sim() { return std::make_unique<Sim>(); }
+
+}  // namespace reprise::cli
