@@ -8,6 +8,7 @@ constexpr CostField kFields[] = {
     {"schedule", &Costs::schedule, "choosing the next task"},
     {"block", &Costs::block, "a call that has to wait, beyond one that need not"},
     {"context_switch", &Costs::context_switch, "switching to another task"},
+    {"preempt", &Costs::preempt, "taking a task off its CPU, up to the switch"},
     {"migration_llc", &Costs::migration_llc, "first run on another CPU of the same last-level cache"},
     {"migration_far", &Costs::migration_far, "first run on a CPU of another last-level cache"},
     {"wakeup", &Costs::wakeup, "waking a task, paid by the waker"},

@@ -15,6 +15,7 @@ struct Costs {
   u64 block = 0;                // a call that has to wait, beyond one that need not; paid by the task before it leaves,
                                 // from Op::extra of its program
   u64 context_switch = 900;     // context_switch: address space, registers, first cache misses
+  u64 preempt = 1'000;          // from resched_curr until the task leaves its CPU, paid by it
   u64 migration_llc = 1'000;    // a task's first run on another CPU of the same last-level cache
   u64 migration_far = 4'000;    // ... of another one
   u64 wakeup = 600;             // try_to_wake_up, paid by the waker

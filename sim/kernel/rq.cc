@@ -112,7 +112,12 @@ void Machine::resched(u32 cpu) {
     c.resched_at += options.costs.wakeup_ipi;
     ++counters.ipis;
   }
-  if (c.curr == kNoTaskId) c.resched_at += options.costs.idle_exit;
+  if (c.curr == kNoTaskId) {
+    c.resched_at += options.costs.idle_exit;
+  } else {
+    update_curr(cpu);
+    charge(cpu, options.costs.preempt);
+  }
   program(cpu);
 }
 

@@ -13,6 +13,7 @@ using trace::KernelEventType;
 
 constexpr i32 kMaxTid = 4'194'304;
 constexpr std::size_t kMinSamples = 8;  // fewer say nothing
+constexpr u64 kAtOnceNs = 100 * kNsPerUs;
 constexpr u32 kVectorLocalTimer = 236;  // LOCAL_TIMER_VECTOR, arch/x86/include/asm/irq_vectors.h
 constexpr u32 kStateDead = 0xb0;        // EXIT_TRACE | EXIT_ZOMBIE | EXIT_DEAD | TASK_DEAD, as in sched_switch
 
@@ -57,7 +58,7 @@ class Collector {
   }
 
   std::map<u32, Calls> takes, gives;  // by number of the call and kind of the object
-  Samples ticks, timers, idle_exits, turns;
+  Samples ticks, timers, idle_exits, turns, preempts;
   struct Segment {
     u64 ns, work;  // CPU time of the scheduler with one step in it; events and decisions of that step
   };
@@ -67,7 +68,7 @@ class Collector {
   struct Task {
     u64 out_exec = 0;  // CPU time when it last left a CPU
     u64 enter_exec = 0;
-    u64 woken_ns = 0;  // while its CPU was idle
+    u64 woken_ns = 0;  // by an interrupt
     u32 call = 0;      // key; 0: in none
     u8 role = 0;
     u32 sleeps = 0, others = 0, wakes = 0;  // in this call: waits, other switches, wakeups of others
@@ -76,6 +77,7 @@ class Collector {
     i32 tid = -1;
     u32 expiries = 0;  // of timers since the last interrupt of the local timer
     u64 in_ns = 0;     // when `tid` came
+    u64 woke_ns = 0;   // when an interrupt here last woke somebody beside a running task
   };
 
   Task& task(i32 tid) {
@@ -104,6 +106,9 @@ class Collector {
       Task& in = task(e.tid);
       if (previous == 0 && in.woken_ns != 0) idle_exits.push_back(e.time_ns - in.woken_ns);
       in.woken_ns = 0;
+      // An interrupt woke a task, which calls the scheduler at once; later, the limit of kicks has come between.
+      if (e.tid == scheduler_ && known(previous) && here.woke_ns > here.in_ns && e.time_ns - here.woke_ns < kAtOnceNs)
+        preempts.push_back(e.time_ns - here.woke_ns);
     }
     here.tid = e.tid;
     here.in_ns = e.time_ns;
@@ -127,7 +132,12 @@ class Collector {
     if (!known(e.tid) || (e.flags & trace::kWakeRunnable) != 0) return;
     const u8 context = e.flags & trace::kWakeContextMask;
     if (context == trace::kWakeTask && known(static_cast<i32>(e.a))) ++task(static_cast<i32>(e.a)).wakes;
-    if (cpu(e.cpu).tid == 0 && context == trace::kWakeHardirq) task(e.tid).woken_ns = e.time_ns;
+    if (context != trace::kWakeHardirq) return;
+    Cpu& here = cpu(e.cpu);
+    if (here.tid == 0)
+      task(e.tid).woken_ns = e.time_ns;
+    else
+      here.woke_ns = e.time_ns;
   }
 
   void on_enter(const KernelEvent& e) {
@@ -263,7 +273,10 @@ Fit fit_costs(std::span<const KernelEvent> events, std::span<const StepTime> ste
   if (const auto turn = median(found.turns)) f.set(&Costs::turn, less(*turn, costs.switch_in()), found.turns.size());
   if (const auto tick = median(found.ticks)) f.set(&Costs::tick, *tick, found.ticks.size());
   if (const auto timer = median(found.timers)) f.set(&Costs::timer, less(*timer, costs.wake()), found.timers.size());
-  if (const auto idle = median(found.idle_exits)) f.set(&Costs::idle_exit, *idle, found.idle_exits.size());
+  // The interrupt goes on after the wakeup.
+  if (const auto preempt = median(found.preempts))
+    f.set(&Costs::preempt, less(*preempt, costs.timer + costs.wake()), found.preempts.size());
+  if (const auto idle = median(found.idle_exits)) f.set(&Costs::idle_exit, less(*idle, costs.timer + costs.wake()), found.idle_exits.size());
   return f.finish();
 }
 

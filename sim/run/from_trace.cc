@@ -105,6 +105,7 @@ Expected<Recorded> from_trace(const std::string& path, const FromTraceOptions& o
   const Costs& costs = out.fit.costs;
   const u64 bpf_in = costs.bpf_dispatch + 2 * costs.bpf_running, bpf_wake = costs.bpf_select_cpu + costs.bpf_enqueue;
   how.overheads = {.switch_in_ns = costs.switch_in() - (live ? 0 : bpf_in),
+                   .preempt_ns = costs.preempt,
                    .wake_ns = costs.wake() - (live ? 0 : bpf_wake),
                    .block_ns = costs.block};
   auto extracted = read(how);

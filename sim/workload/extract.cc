@@ -146,6 +146,15 @@ Program Walk::finish() {
     if (!kept) report_.gives_dropped += 1;
     return kept;
   };
+  // What the recording process started is the workload; it has ended when they have. Others are there, too.
+  const auto is_command = [&](const Task& task) {
+    if (task.marked) return false;
+    u32 parent = task.parent;
+    while (parent != kNone && !tasks_[parent].marked && !tasks_[parent].own) parent = tasks_[parent].parent;
+    return parent != kNone;
+  };
+  const bool commanded =
+      std::any_of(entries_.begin(), entries_.end(), [&](u32 index) { return is_command(tasks_[index]); });
   // Who waits for a set waits for its members.
   for (u32 i = 0; i < objects_.size(); ++i) objects_.mark_members(i);
   for (const u32 index : entries_) {
@@ -184,6 +193,7 @@ Program Walk::finish() {
     made.sched_class = task.sched_class;
     made.kernel_thread = task.kernel_thread;
     made.own = task.marked;
+    made.background = commanded && !is_command(task);
     std::memcpy(made.comm, task.comm, sizeof made.comm);
     report_.by_task.push_back({.tid = task.tid,
                                .index = static_cast<u32>(program_.tasks.size()),

@@ -33,6 +33,7 @@ namespace reprise::sim {
 /// CPU time in the recording that a simulation adds by itself, so that it is taken out.
 struct Overheads {
   u64 switch_in_ns = 0;  // per switch, of the task that comes
+  u64 preempt_ns = 0;    // per switch, of the task that goes though it could go on; not where it yields
   u64 wake_ns = 0;       // per wakeup, of the task that wakes
   u64 block_ns = 0;      // per wait, before the switch; becomes Op::extra
 };

@@ -222,6 +222,8 @@ void Walk::leave_cpu(const KernelEvent& e, u32 index) {
   exact(task, e.c, e.time_ns);
   const bool waits = !(e.flags & kSwitchPreempted || state == 0) && !(state & kStateDead);
   if (waits) task.overhead += options_.overheads.block_ns;
+  if ((e.flags & kSwitchPreempted || state == 0) && !(task.call.open && task.call.role == kCallYield))
+    task.overhead += options_.overheads.preempt_ns;
   advance(task, e.c);
   task.cpu = kNone;
   if (e.flags & kSwitchPreempted || state == 0) return;

@@ -106,8 +106,9 @@ struct TaskProgram {
   TaskStart start = TaskStart::kAtStart;
   u8 sched_class = 1;  // trace::TaskClass
   bool kernel_thread = false;
-  bool own = false;  // of the process that recorded: runs, but is left out of distributions
-  u32 reserved2 = 0;
+  bool own = false;         // of the process that recorded: runs, but is left out of distributions
+  bool background = false;  // the workload has ended without it, too
+  u8 reserved[3] = {};
 };
 static_assert(sizeof(TaskProgram) == 64);
 

@@ -29,7 +29,7 @@ Workload::Workload(const Program& program) : program_(program) {
   for (u32 i = 0; i < program.tasks.size(); ++i) {
     highest = std::max(highest, program.tasks[i].tid);
     if (program.tasks[i].start == TaskStart::kAtTime) later_.push_back(i);
-    if (program.tasks[i].start != TaskStart::kByFork) due_tasks_ += 1;
+    due_tasks_ += is_due(i) ? 1 : 0;
   }
   next_tid_ = std::max(highest, 1000) + 1;
   std::sort(later_.begin(), later_.end(), [&](u32 a, u32 b) {
@@ -87,6 +87,13 @@ u32 Workload::program_of(TaskId task) const {
   return instances_[instance_of_[task]].task;
 }
 
+/// A task without which the workload cannot have ended: of the foreground, and no other one there makes it.
+bool Workload::is_due(u32 task) const {
+  const TaskProgram& from = program_.tasks[task];
+  if (from.background) return false;
+  return from.start != TaskStart::kByFork || (from.parent >= 0 && program_.tasks[from.parent].background);
+}
+
 u32 Workload::make(Kernel& kernel, u32 task, TaskId parent, TaskState state) {
   const TaskProgram& from = program_.tasks[task];
   if (instances_.size() >= program_.max_instances) {
@@ -115,8 +122,9 @@ u32 Workload::make(Kernel& kernel, u32 task, TaskId parent, TaskState state) {
   if (made.id >= instance_of_.size()) instance_of_.resize(made.id + 1, kNone);
   instance_of_[made.id] = index;
   if (first) first_instance_[task] = index;
-  if (from.start != TaskStart::kByFork) started_tasks_ += 1;
+  started_tasks_ += first && is_due(task) ? 1 : 0;
   alive_ += 1;
+  background_ += from.background ? 1 : 0;
   return index;
 }
 
@@ -362,6 +370,7 @@ void Workload::end(Kernel& kernel, u32 instance) {
   const u32 ended = program_.tasks[task.task].ended;
   task.state = State::kEnded;
   alive_ -= 1;
+  background_ -= program_.tasks[task.task].background ? 1 : 0;
   stats_.exits += 1;
   if (ended == kNoObject) return;
   put(kernel, ended, 1, WakeContext::kTask);
@@ -456,6 +465,7 @@ Action Workload::next(Kernel& kernel, TaskId id) {
       case OpCode::kLeave:
         task.state = State::kEnded;
         alive_ -= 1;
+        background_ -= program.background ? 1 : 0;
         stats_.leaves += 1;
         return {.next = Next::kBlock};
     }

@@ -47,8 +47,8 @@ class Workload final : public Behaviour {
   Action next(Kernel&, TaskId) override;
   void timer(Kernel&, u64 cookie) override;
 
-  /// All tasks have ended.
-  [[nodiscard]] bool finished() const { return alive_ == 0 && started_tasks_ == due_tasks_; }
+  /// All tasks have ended, but for those in the background.
+  [[nodiscard]] bool finished() const { return alive_ == background_ && started_tasks_ == due_tasks_; }
   [[nodiscard]] u32 alive() const { return alive_; }
   [[nodiscard]] const WorkloadStats& stats() const { return stats_; }
   /// Entry of Program::tasks that `task` was made from; kNoTaskId: none of ours.
@@ -102,6 +102,7 @@ class Workload final : public Behaviour {
   };
   static_assert(sizeof(Place) == 48);
 
+  [[nodiscard]] bool is_due(u32 task) const;
   u32 make(Kernel&, u32 task, TaskId parent, TaskState state);
   void wait_from_start(Kernel&, u32 instance);
   void push(Queue&, u32 instance);
@@ -136,7 +137,8 @@ class Workload final : public Behaviour {
   u32 next_outside_ = 0;
   u32 next_later_ = 0;
   u32 alive_ = 0;
-  u32 started_tasks_ = 0;  // of those that no task forks
+  u32 background_ = 0;  // of these
+  u32 started_tasks_ = 0;  // of those that are due
   u32 due_tasks_ = 0;
   i32 next_tid_ = 1;
 };

@@ -34,7 +34,7 @@ constexpr char kFooter[] =
     "  0 done   1 a policy broke its contract, an invariant or --verify failed   2 usage   65 FILE cannot be simulated";
 
 struct Row {
-  std::string policy;
+  std::string policy, full;
   u64 seed;
   u32 cpus;
 };
@@ -121,7 +121,7 @@ Expected<std::vector<sim::Job>> Sim::jobs() {
     job.program = &program;
     job.options.machine = made.options;
     job.options.duration_ns = selection_.duration_ns();
-    rows_.push_back({made.policy, made.options.seed, made.options.topology.size()});
+    rows_.push_back({made.policy, made.full, made.options.seed, made.options.topology.size()});
     jobs.push_back(std::move(job));
   }
   return jobs;
@@ -137,7 +137,7 @@ Json Sim::costs_json() const {
 Json Sim::document(const std::vector<sim::JobResult>& results) const {
   Json list = Json::array();
   for (std::size_t i = 0; i < results.size(); ++i) {
-    Json row = {{"policy", rows_[i].policy}, {"seed", rows_[i].seed}, {"cpus", rows_[i].cpus}};
+    Json row = {{"policy", rows_[i].full}, {"seed", rows_[i].seed}, {"cpus", rows_[i].cpus}};
     if (const auto& result = results[i].result) {
       row["events"] = result->events;
       row["simulated_ns"] = result->simulated_ns;

@@ -18,7 +18,8 @@ inline constexpr std::string_view kKernelDefault = "eevdf";
 class SimSelection {
  public:
   struct Machine {
-    std::string policy;  // in full, as results name it
+    std::string policy;  // as it was given
+    std::string full;    // with all options
     sim::SimOptions options;
   };
 
