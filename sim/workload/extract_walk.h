@@ -113,6 +113,7 @@ class Walk {
   void resolve(u32 task, u32 waker, const trace::KernelEvent&, bool outside_task);
   void write_take(Task&);
   void write_post(Task&);
+  void write_pair(u32 task, u32 waker, const trace::KernelEvent&);
   void write_sleep(Task&);
   void give(u32 waker, u32 object, u64 tokens, const trace::KernelEvent&);
   void outside(u32 object, u64 tokens, u64 ns, u32 cpu, bool softirq);
