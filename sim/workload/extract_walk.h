@@ -95,6 +95,7 @@ class Walk {
   void advance(Task&, u64 exec_ns);
   void write(Task&, OpCode, u32 target = 0, u64 value = 0);
 
+  void find_tasks();
   void on_switch(const trace::KernelEvent&);
   void leave_cpu(const trace::KernelEvent&, u32 task);
   void enter_cpu(const trace::KernelEvent&, u32 task);
