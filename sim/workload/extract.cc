@@ -281,6 +281,7 @@ std::string ExtractReport::text() const {
   line(sleeps_full, "  writers of a full object");
   line(sleeps_relative, "  timers, relative");
   line(sleeps_absolute, "  timers, absolute");
+  line(sleeps_futex, "  futexes, ended by another task");
   line(sleeps_pair, "  ended by another task, object not known");
   line(sleeps_outside, "  ended from outside, kept at their time");
   line(sleeps_own, "    of these by the process that recorded");

@@ -69,6 +69,7 @@ struct ExtractReport {
   u64 sleeps_full = 0;      // writer of a full object
   u64 sleeps_relative = 0;  // timer
   u64 sleeps_absolute = 0;
+  u64 sleeps_futex = 0;      // woken from a futex, kept as who wakes whom
   u64 sleeps_pair = 0;       // woken by a task, object not known
   u64 sleeps_outside = 0;    // woken by an interrupt
   u64 sleeps_own = 0;        // woken by the process that recorded; kept at their time

@@ -40,6 +40,9 @@ void Walk::on_enter(const KernelEvent& e, u32 event) {
   } else if (kind == kObjectPoll) {
     if (!task.poll_members.empty()) call.index = objects_.poll_set(task.poll_members);
     task.poll_members.clear();
+  } else if (kind == kObjectFutex) {
+    // A futex holds nothing that could be counted: it says who was woken by whom, which the wakeup says, too.
+    call.amount = {};
   } else if (kind != kObjectNone && (call.amount.tokens || call.role == kCallReady)) {
     call.index = objects_.find(e.b);
   }
@@ -189,11 +192,19 @@ void Walk::on_waking(const KernelEvent& e) {
     advance(tasks_[waker], exec_at(tasks_[waker], e.time_ns));
     tasks_[waker].overhead += options_.overheads.wake_ns;
   }
+  Task& task = tasks_[target];
   if (e.flags & kWakeRunnable) {
-    if (!tasks_[target].own) report_.wakes_runnable += 1;
+    if (task.own) return;
+    report_.wakes_runnable += 1;
+    // On its way to sleep on a futex: had the waker come later, it would have slept.
+    const bool on_futex = task.call.open && task.call.role == kCallTake && !task.call.done &&
+                          object_kind(task.call.object) == kObjectFutex;
+    if (!on_futex || waker == kNone || own_waker) return;
+    if (task.cpu != kNone) advance(task, exec_at(task, e.time_ns));
+    task.call.done = true;
+    write_pair(target, waker, e);
     return;
   }
-  Task& task = tasks_[target];
   if (task.own) {
     task.asleep = false;
     return;
@@ -257,11 +268,23 @@ void Walk::resolve(u32 index, u32 waker, const KernelEvent& e, bool own_waker) {
   }
   if (timer) return write_sleep(task);
   if (own_waker) report_.sleeps_own += 1;
-  (waker != kNone ? report_.sleeps_pair : report_.sleeps_outside) += 1;
-  const u32 object = objects_.pair(task.entry, waker != kNone && waker != index ? tasks_[waker].entry : kNone);
+  if (waker == kNone)
+    report_.sleeps_outside += 1;
+  else if (call.open && object_kind(call.object) == kObjectFutex)
+    report_.sleeps_futex += 1;
+  else
+    report_.sleeps_pair += 1;
+  write_pair(index, waker, e);
+}
+
+/// The task waits for that task, and no other; without one, for the outside world.
+void Walk::write_pair(u32 index, u32 waker, const KernelEvent& e) {
+  if (waker == index) waker = kNone;
+  Task& task = tasks_[index];
+  const u32 object = objects_.pair(task.entry, waker != kNone ? tasks_[waker].entry : kNone);
   write(task, OpCode::kTake, object, 1);
   objects_.state(object).taken_from = true;
-  give(waker != index ? waker : kNone, object, 1, e);
+  give(waker, object, 1, e);
 }
 
 /// A timer of the task's own ended its sleep.

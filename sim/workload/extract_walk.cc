@@ -114,7 +114,23 @@ void Walk::write(Task& task, OpCode code, u32 target, u64 value) {
   if (!task.own) task.ops.push_back({.code = code, .target = target, .value = value});
 }
 
+/// The list of the tasks that were there comes while the recording already runs. Whose they are must be known before.
+void Walk::find_tasks() {
+  std::vector<bool> forked;
+  for (const KernelEvent& e : events_) {
+    if (e.tid <= 0 || e.tid > kMaxTid) continue;
+    const auto tid = static_cast<std::size_t>(e.tid);
+    if (e.type == KernelEventType::kFork) {
+      if (tid >= forked.size()) forked.resize(tid + 1, false);
+      forked[tid] = true;
+    } else if (e.type == KernelEventType::kTask && (tid >= forked.size() || !forked[tid])) {
+      on_task(e);
+    }
+  }
+}
+
 void Walk::run() {
+  find_tasks();
   for (u32 i = 0; i < events_.size(); ++i) {
     const KernelEvent& e = events_[i];
     if (e.cpu >= kMaxCpus) continue;

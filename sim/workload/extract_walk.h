@@ -98,6 +98,7 @@ class Walk {
   void advance(Task&, u64 exec_ns);
   void write(Task&, OpCode, u32 target = 0, u64 value = 0);
 
+  void find_tasks();
   void on_switch(const trace::KernelEvent&);
   void leave_cpu(const trace::KernelEvent&, u32 task);
   void enter_cpu(const trace::KernelEvent&, u32 task);
@@ -116,6 +117,7 @@ class Walk {
   void resolve(u32 task, u32 waker, const trace::KernelEvent&, bool outside_task);
   void write_take(Task&);
   void write_post(Task&);
+  void write_pair(u32 task, u32 waker, const trace::KernelEvent&);
   void write_sleep(Task&);
   void give(u32 waker, u32 object, u64 tokens, const trace::KernelEvent&);
   void outside(u32 object, u64 tokens, u64 ns, u32 cpu, bool softirq);

@@ -147,7 +147,7 @@ Program generate(const Periodic& g, Prng prng) {
   ProgramBuilder b;
   for (u32 i = 0; i < g.tasks; ++i) {
     const u64 period = prng.between(g.period_ns_min, g.period_ns_max);
-    const u32 timer = b.object(ObjectType::kTimer);
+    const u32 timer = b.object(ObjectType::kTimer, kWhenUsed);
     b.begin(b.declare(named("periodic", i)));
     b.op(OpCode::kSleep, 0, prng.below(period));
     b.loop(g.periods);

@@ -13,9 +13,10 @@
 namespace reprise::sim {
 namespace {
 
-constexpr std::array<std::string_view, 20> kNames = {
-    "run",   "take", "take_some", "post", "ready",    "await",  "signal", "barrier", "sleep", "sleep_until",
-    "timer", "loop", "loop_end",  "fork", "affinity", "weight", "yield",  "until",   "exit",  "leave"};
+constexpr std::array<std::string_view, 21> kNames = {
+    "run",    "run_for",  "take",   "take_some",   "post",  "ready", "await",
+    "signal", "barrier",  "sleep",  "sleep_until", "timer", "loop",  "loop_end",
+    "fork",   "affinity", "weight", "yield",       "until", "exit",  "leave"};
 
 template <typename T>
 u64 bytes_of(const std::vector<T>& v) {
@@ -82,6 +83,9 @@ Expected<void> check_op(const Program& program, u32 task, u64 index) {
       if (op.code == OpCode::kLoop && op.target < index) return wrong(task, index, "loop that ends before it begins");
       break;
     }
+    case OpCode::kRunFor:
+      if (op.target == 0) return wrong(task, index, "never looks at the clock");
+      break;
     case OpCode::kUntil:
       if (!inside(op.target)) return wrong(task, index, "goes out of the task");
       break;
@@ -141,8 +145,9 @@ Expected<void> check(const Program& program) {
       if (auto ok = check_op(program, t, i); !ok) return ok;
   }
   for (const OutsideEvent& e : program.outside)
-    if (e.target >= program.objects.size() || program.objects[e.target].type != ObjectType::kTokens)
-      return wrong_program("an outside event names no object with tokens");
+    if (e.target >= program.objects.size() || program.objects[e.target].type == ObjectType::kSet ||
+        program.objects[e.target].type == ObjectType::kTimer)
+      return wrong_program("an outside event names nothing that can be waited for");
   return {};
 }
 

@@ -27,6 +27,8 @@ inline constexpr u32 kNoObject = ~u32{0};
 
 enum class OpCode : u8 {
   kRun,         // value: CPU time, ns
+  kRunFor,      // value: time, ns; target: CPU time between two looks at the clock, ns. Runs until that much time has
+                // passed, with a CPU or without
   kTake,        // target: object; value: tokens. Blocks until they are there
   kTakeSome,    // the same, but goes on with the first token, as a read does; what it lacks then, later posts pay
   kPost,        // target: object; value: tokens. Blocks while the object is full
@@ -37,7 +39,7 @@ enum class OpCode : u8 {
   kSleep,       // value: ns from now
   kSleepUntil,  // value: ns after the start of the workload. In the past: does not block
   kTimer,       // target: timer; value: period, ns. Sleeps until the timer's period is over; what is late does not
-                // block. The first one begins when somebody first comes here
+                // block
   kLoop,        // target: the kLoopEnd; value: how often, kForever: without end; 0: goes past it
   kLoopEnd,     // target: the kLoop
   kFork,        // target: entry of Program::tasks that the child is made from
@@ -68,8 +70,10 @@ enum class ObjectType : u8 {
   kCondition,  // kAwait and kSignal
   kBarrier,
   kSet,    // what a poll or epoll watches: ready when one of its members is
-  kTimer,  // of kTimer; capacity 1: a late period is made good, 0: the next one begins when it is noticed
+  kTimer,  // of kTimer; capacity 1: a late period is made good, 0: the next one begins when it is noticed; tokens: when
+           // the first one begins, ns after the start of the workload, or kWhenUsed: when somebody first comes
 };
+inline constexpr u64 kWhenUsed = ~u64{0};
 
 struct Object {
   ObjectType type = ObjectType::kTokens;
@@ -115,7 +119,7 @@ static_assert(sizeof(TaskProgram) == 64);
 /// Something that no task causes, at its own time: an interrupt that brings data, a signal from outside.
 struct OutsideEvent {
   u64 at_ns = 0;   // after the start of the workload; sorted
-  u64 value = 0;   // tokens
+  u64 value = 0;   // tokens; kCondition and kBarrier: all who wait are let go
   u32 target = 0;  // object
   u16 cpu = 0;     // where the interrupt came
   bool softirq = false;

@@ -357,7 +357,11 @@ Workload::Result Workload::period(Kernel& kernel, u32 instance, const Op& op) {
   Place& timer = places_[op.target];
   const u64 now = kernel.now();
   if (instances_[instance].granted) return Result::kDoneAfterBlock;
-  timer.tokens = (timer.tokens ? timer.tokens : now) + op.value;
+  if (timer.tokens == 0) {
+    const u64 first = program_.objects[op.target].tokens;
+    timer.tokens = first == kWhenUsed ? now : start_ns_ + first;
+  }
+  timer.tokens += op.value;
   if (timer.tokens > now) return sleep_until(kernel, instance, timer.tokens);
   if (program_.objects[op.target].capacity == 0) timer.tokens = now;
   stats_.sleeps += 1;
@@ -400,6 +404,14 @@ Action Workload::next(Kernel& kernel, TaskId id) {
         task.pc = following;
         if (op.value == 0) continue;
         return {.next = Next::kRun, .run_ns = op.value};
+      case OpCode::kRunFor:
+        if (!task.inside) {
+          task.inside = 1;
+          task.rest = kernel.now() + op.value;
+        } else if (kernel.now() >= task.rest) {
+          break;
+        }
+        return {.next = Next::kRun, .run_ns = op.target};
       case OpCode::kTake:
       case OpCode::kTakeSome:
         result = take(kernel, self, op);
@@ -507,8 +519,12 @@ void Workload::arm_outside(Kernel& kernel) {
 void Workload::do_outside(Kernel& kernel) {
   const OutsideEvent& e = program_.outside[next_outside_++];
   const WakeContext context = e.softirq ? WakeContext::kSoftirq : WakeContext::kHardirq;
-  put(kernel, e.target, e.value, context);
-  wake_takers(kernel, e.target, context);
+  if (program_.objects[e.target].type == ObjectType::kTokens) {
+    put(kernel, e.target, e.value, context);
+    wake_takers(kernel, e.target, context);
+  } else {
+    signal(kernel, e.target, kEverybody, context);
+  }
   arm_outside(kernel);
 }
 

@@ -40,15 +40,14 @@ void play(const Extracted& extracted, const std::string& name) {
   }
 }
 
-/// REPRISE_TEST_TRACES names a folder with other traces, for trying by hand. Samples that are not in this list do not
-/// come to their end yet: rt-app's threads wait for futexes whose waking is not found.
+/// REPRISE_TEST_TRACES names a folder with other traces, for trying by hand.
 TEST(ExtractTest, SamplesArePlayedToTheirEnd) {
   std::vector<std::filesystem::path> traces;
   if (const char* folder = std::getenv("REPRISE_TEST_TRACES")) {
     for (const auto& entry : std::filesystem::directory_iterator(folder))
       if (entry.path().extension() == ".rtrace") traces.push_back(entry.path());
   } else {
-    for (const char* name : {"compile", "hackbench", "hackbench-2cpu"})
+    for (const char* name : {"compile", "hackbench", "hackbench-2cpu", "periodic"})
       traces.push_back(std::string(REPRISE_SOURCE_DIR "/traces/samples/") + name + ".rtrace");
   }
   for (const auto& path : traces) {

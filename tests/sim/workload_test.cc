@@ -219,7 +219,7 @@ TEST(WorkloadTest, SetIsReadyWhenOneMemberIs) {
 
 TEST(WorkloadTest, SleepsAreRelativeAbsoluteAndPeriodic) {
   ProgramBuilder b;
-  const u32 timer = b.object(ObjectType::kTimer);
+  const u32 timer = b.object(ObjectType::kTimer, kWhenUsed);
   b.begin(b.declare({}));
   b.run(100);
   b.op(OpCode::kSleep, 0, 400);  // to 500

@@ -1,0 +1,226 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// How waits on futexes, and what is begun before or ends after the recording, become operations: hand-made events.
+#include <gtest/gtest.h>
+
+#include "sim/workload/workload.h"
+#include "tests/sim/event_trace.h"
+#include "tests/sim/fake_kernel.h"
+
+namespace reprise::sim {
+namespace {
+
+using test::EventTrace;
+using test::FakeKernel;
+using test::ops_of;
+
+constexpr i64 kAgain = -11, kTimedOut = -110;
+
+/// Every task comes to its end with its CPU time, in whatever order they run.
+void play(const Extracted& extracted) {
+  struct Machine {
+    u32 cpus;
+    u64 slice_ns;
+    bool woken_first;
+  };
+  for (const Machine m : {Machine{64, 0, false}, Machine{1, 0, false}, Machine{1, 7, false}, Machine{1, 0, true}}) {
+    FakeKernel kernel(m.cpus, m.slice_ns, m.woken_first);
+    Workload workload(extracted.program);
+    workload.begin(kernel);
+    kernel.run(workload);
+    EXPECT_TRUE(workload.finished()) << workload.waiting();
+    std::vector<u64> ran(extracted.program.tasks.size(), 0);
+    for (TaskId id = 0; id < kernel.tasks().size(); ++id) ran[workload.program_of(id)] += kernel.tasks()[id].ran_ns;
+    for (const ExtractedTask& task : extracted.report.by_task) EXPECT_EQ(ran[task.index], task.cpu_ns) << task.tid;
+  }
+}
+
+/// Tasks 1, 2... of process 1, all at their start; CPU 0 is idle.
+EventTrace threads(i32 count, u32 cpus = 1) {
+  EventTrace t(cpus);
+  for (i32 tid = 1; tid <= count; ++tid) t.task(tid, 1);
+  return t;
+}
+
+TEST(FutexTest, WaitIsForTheTaskThatEndsIt) {
+  EventTrace t = threads(2);
+  t.at(0).run(0, 1);
+  t.at(100).futex_wait(1, 7).sleep(0, 2);
+  t.at(300).futex_wake(2, 7).wake(1, 2).leave(2, 1);
+  t.at(400).sleep(0, 1);
+  t.at(450).leave(1, 0);
+  t.at(500).die(0);
+  const Extracted x = t.extract();
+  EXPECT_EQ(ops_of(x, 1), "run 100; take 0 x1; run 100; exit");
+  EXPECT_EQ(ops_of(x, 2), "run 200; post 0 x1; run 100; leave");
+  EXPECT_EQ(x.report.sleeps_futex, 1u);
+  play(x);
+}
+
+TEST(FutexTest, WakerThatComesFirstLeavesNoWait) {
+  EventTrace t = threads(2);
+  t.at(0).run(0, 1);
+  t.at(100).futex_wait(1, 7).sleep(0, 2);
+  t.at(300).futex_wake(2, 7).wake(1, 2).leave(2, 1);
+  t.at(400).die(0, 1);
+  t.at(450).leave(1, 0);
+  t.at(500).die(0);
+  const Extracted x = t.extract();
+  FakeKernel kernel(1);
+  Program program = x.program;
+  std::swap(program.tasks[0], program.tasks[1]);  // the other one runs first
+  Workload workload(program);
+  workload.begin(kernel);
+  kernel.run(workload);
+  EXPECT_TRUE(workload.finished());
+  EXPECT_EQ(workload.stats().takes_blocked, 0u);
+}
+
+TEST(FutexTest, ChainOfWaitersOfWhomEachWakesTheNextDoesNotBreak) {
+  // Task 4 wakes 1, who wakes 2, who wakes 3: with one object for all, 3 could take what 4 gives to 1. No wake finds
+  // nobody, so it is no lock as far as can be told.
+  EventTrace t = threads(4);
+  t.at(0).run(0, 1);
+  t.at(10).futex_wait(1, 7).sleep(0, 2);
+  t.at(20).futex_wait(2, 7).sleep(0, 3);
+  t.at(30).futex_wait(3, 7).sleep(0, 4);
+  t.at(40).futex_wake(4, 7).wake(1, 4).leave(4, 1);
+  t.at(50).die(0, 1);
+  t.at(60).leave(1, 0).futex_wake(1, 7).wake(2, 1).leave(1, 1);
+  t.at(70).die(0, 2);
+  t.at(80).leave(2, 0).futex_wake(2, 7).wake(3, 2).leave(2, 1);
+  t.at(90).die(0, 3);
+  t.at(100).leave(3, 0);
+  t.at(110).die(0);
+  const Extracted x = t.extract();
+  EXPECT_EQ(x.report.sleeps_futex, 3u);
+  play(x);
+}
+
+TEST(FutexTest, ValueThatHasChangedIsNoWait) {
+  EventTrace t = threads(1);
+  t.at(0).run(0, 1);
+  t.at(100).futex_wait(1, 7).at(110).leave(1, kAgain);
+  t.at(200).die(0);
+  EXPECT_EQ(ops_of(t.extract(), 1), "run 200; exit");
+}
+
+TEST(FutexTest, WakeThatFindsNobodyGivesNothing) {
+  EventTrace t = threads(2);
+  t.at(0).run(0, 2);
+  t.at(50).futex_wake(2, 7).leave(2, 0);
+  t.at(100).die(0, 1);
+  t.at(200).futex_wait(1, 7).sleep(0);
+  t.at(250).timer(1, 250, trace::kTimerSleep).wake(1, 0, trace::kWakeHardirq).run(0, 1);
+  t.at(260).leave(1, kTimedOut);
+  t.at(300).die(0);
+  const Extracted x = t.extract();
+  EXPECT_EQ(ops_of(x, 2), "run 100; exit");
+  EXPECT_EQ(ops_of(x, 1), "run 100; sleep 50; run 50; exit");
+  play(x);
+}
+
+TEST(FutexTest, TimeoutIsASleepAsLongAsItWasAskedFor) {
+  EventTrace t = threads(1);
+  t.at(0).run(0, 1);
+  t.at(100).futex_wait(1, 7).timer(1, 400, trace::kTimerArmed | trace::kTimerAbsolute);
+  t.at(110).sleep(0);
+  t.at(430).timer(1, 400, trace::kTimerSleep).wake(1, 0, trace::kWakeHardirq).run(0, 1);
+  t.at(440).leave(1, kTimedOut);
+  t.at(500).die(0);
+  const Extracted x = t.extract();
+  EXPECT_EQ(ops_of(x, 1), "run 110; sleep 290; run 70; exit");
+  EXPECT_EQ(x.report.sleeps_relative, 1u);
+  play(x);
+}
+
+TEST(FutexTest, WakeOfAllLetsEachGo) {
+  EventTrace t = threads(4);
+  t.at(0).run(0, 1);
+  t.at(10).futex_wait(1, 7).sleep(0, 2);
+  t.at(20).futex_wait(2, 7).sleep(0, 3);
+  t.at(30).futex_wait(3, 7).sleep(0, 4);
+  t.at(40).futex_wake(4, 7).wake(1, 4).at(41).wake(2, 4).at(42).wake(3, 4).at(45).leave(4, 3);
+  t.at(50).die(0, 1);
+  t.at(60).leave(1, 0).die(0, 2);
+  t.at(70).leave(2, 0).die(0, 3);
+  t.at(80).leave(3, 0).die(0);
+  const Extracted x = t.extract();
+  EXPECT_EQ(ops_of(x, 4), "run 10; post 0 x1; run 1; post 1 x1; run 1; post 2 x1; run 8; exit");
+  play(x);
+}
+
+TEST(FutexTest, WaiterThatWasMovedToAnotherFutexIsWokenThere) {
+  // FUTEX_CMP_REQUEUE: task 3 wakes 1 and moves 2 to futex 8, where 1 wakes it later on.
+  EventTrace t = threads(3);
+  t.at(0).run(0, 1);
+  t.at(10).futex_wait(1, 7).sleep(0, 2);
+  t.at(20).futex_wait(2, 7).sleep(0, 3);
+  t.at(30).futex_wake(3, 7).wake(1, 3).leave(3, 2);
+  t.at(40).die(0, 1);
+  t.at(50).leave(1, 0).futex_wake(1, 8).wake(2, 1).leave(1, 1);
+  t.at(60).die(0, 2);
+  t.at(70).leave(2, 0).die(0);
+  const Extracted x = t.extract();
+  EXPECT_EQ(ops_of(x, 2), "run 10; take 1 x1; run 10; exit");
+  play(x);
+}
+
+TEST(FutexTest, EndOfAThreadWakesWhoJoinsIt) {
+  // The kernel wakes clear_child_tid; the thread is in no call then.
+  EventTrace t = threads(1);
+  t.at(0).run(0, 1);
+  t.at(10).fork(1, 2, 1);
+  t.at(20).futex_wait(1, 9).sleep(0, 2);
+  t.at(100).exit(2).at(105).wake(1, 2);
+  t.at(110).die(0, 1);
+  t.at(120).leave(1, 0);
+  t.at(130).die(0);
+  const Extracted x = t.extract();
+  EXPECT_EQ(ops_of(x, 1), "run 10; fork; run 10; take 0 x1; run 20; exit");
+  EXPECT_EQ(ops_of(x, 2), "run 85; post 0 x1; run 5; exit");
+  play(x);
+}
+
+TEST(FutexTest, WaiterWokenOnItsWayToSleepWaitsForItsWakerAllTheSame) {
+  EventTrace t = threads(2, 2);
+  t.at(0).run(0, 1).run(1, 2);
+  t.at(100).futex_wait(1, 7);
+  t.at(102).futex_wake(2, 7).at(104).wake(1, 2, trace::kWakeRunnable).leave(2, 1);
+  t.at(110).leave(1, 0);
+  t.at(200).die(0).die(1);
+  const Extracted x = t.extract();
+  EXPECT_EQ(ops_of(x, 1), "run 104; take 0 x1; run 96; exit");
+  EXPECT_EQ(ops_of(x, 2), "run 104; post 0 x1; run 96; exit");
+  play(x);
+}
+
+TEST(ExtractTest, TasksThatAreCutAtBothEndsKeepWhatIsKnown) {
+  EventTrace t = threads(3);
+  t.at(0).run(0, 2);
+  t.at(50).wake(1, 2).at(60).run(0, 1);  // 1 has slept since before; 2 is preempted
+  t.at(100).sleep(0, 3);
+  t.at(200).futex_wait(3, 7).sleep(0, 2);
+  t.at(300).run(0, 2);
+  const Extracted x = t.extract();
+  EXPECT_EQ(ops_of(x, 1), "take 0 x1; run 40; leave");
+  EXPECT_EQ(ops_of(x, 2), "run 50; post 0 x1; run 110; leave");
+  EXPECT_EQ(ops_of(x, 3), "run 100; leave");
+  EXPECT_EQ(x.report.tasks_begun_before, 3u);
+  EXPECT_EQ(x.report.tasks_cut, 3u);
+  EXPECT_EQ(x.report.sleeps_open, 2u);
+  play(x);
+}
+
+TEST(ExtractTest, RecordingProcessIsLeftOutEvenBeforeItIsNamed) {
+  EventTrace t;
+  t.at(0).run(0, 5);
+  t.at(10).run(0, 1);
+  t.at(20).task(1, 1).task(5, 5, trace::kMarkOwn);
+  t.at(30).die(0);
+  const Extracted x = t.extract();
+  EXPECT_EQ(x.program.tasks.size(), 1u);
+  EXPECT_EQ(x.report.tasks_own, 1u);
+}
+
+}  // namespace
+}  // namespace reprise::sim
