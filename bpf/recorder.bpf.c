@@ -65,7 +65,7 @@ int BPF_PROG(switched, bool preempted, struct task_struct* previous, struct task
   u64 now = bpf_ktime_get_ns(), exec = settle(previous, state, now);
 
   if (state->switched_ns && state->running != (u32)previous->pid)
-    smp_add(&lost[bpf_get_smp_processor_id() & (WIRE_MAX_CPUS - 1)], 1);
+    smp_add(&lost_unseen[bpf_get_smp_processor_id() & (WIRE_MAX_CPUS - 1)], 1);
   state->switched_ns = now;
   state->exec_at_switch = next->se.sum_exec_runtime;
   state->foreign_at_switch = state->foreign;

@@ -79,7 +79,11 @@ struct cpu_state {
   struct irq_frame frames[IRQ_DEPTH_MAX];
 } __attribute__((aligned(64)));
 __hidden struct cpu_state cpus[WIRE_MAX_CPUS];
-wire_u64 lost[WIRE_MAX_CPUS]; /* records that found no room, and switches that went by unseen */
+
+/* Why something is missing, per CPU. */
+wire_u64 lost_full[WIRE_MAX_CPUS];    /* the ring had no room */
+wire_u64 lost_refused[WIRE_MAX_CPUS]; /* it had, but its lock was not to be had: see record() */
+wire_u64 lost_unseen[WIRE_MAX_CPUS];  /* switches: another task leaves than the one that had come */
 
 static __always_inline struct cpu_state* this_state(void) {
   return &cpus[bpf_get_smp_processor_id() & (WIRE_MAX_CPUS - 1)];
@@ -92,7 +96,10 @@ static __always_inline void record(u64 now, u32 type, u32 flags, s32 tid, u32 a,
   u32 seq = sequence ? smp_add(&sequence->recording, 1) : 0; /* a gap where there was no room */
 
   if (!event) {
-    smp_add(&lost[cpu & (WIRE_MAX_CPUS - 1)], 1);
+    u64 left = bpf_ringbuf_query(&recording, BPF_RB_RING_SIZE) - bpf_ringbuf_query(&recording, BPF_RB_AVAIL_DATA);
+
+    cpu &= WIRE_MAX_CPUS - 1;
+    smp_add(left < 2 * sizeof(*event) ? &lost_full[cpu] : &lost_refused[cpu], 1);
     return;
   }
   event->time_ns = now;

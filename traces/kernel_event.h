@@ -15,7 +15,7 @@ namespace reprise::trace {
 enum class KernelEventType : u8 {
   kNone = 0,
   kWaking = 1,     // tracepoint sched_waking. tid: who is woken; a: tid of the task that caused it, 0: none did (see
-                   //   WakeContext); flags: WakeContext | kWakeRunnable. A target in state TASK_RUNNING gives no event
+                   //   WakeContext); flags: WakeContext | kWakeRunnable | kWakeNew. A target in state TASK_RUNNING gives no event
   kSwitch = 2,     // sched_switch. tid: next; a: previous tid; b: prev_state | prev class << 32 | next class << 40
                    //   (TaskClass); c: previous task's CPU time; flags: kSwitchPreempted. Tid 0 is the idle task.
                    //   Involuntary: kSwitchPreempted, or prev_state 0 (slice end, yield)
@@ -56,8 +56,16 @@ inline constexpr u8 kKernelEventTypeLast = 18;
 /// Where the waker ran, by the NMI, hardirq and softirq-serving bits of preempt_count. A task with bottom halves
 /// disabled is in task context. In kWakeTask the cause is the running task; in kWakeSoftirq the task that raised the
 /// softirq, as one that sends over loopback does, or none when an interrupt raised it; otherwise there is none.
-/// kWakeRunnable: the target had not left the CPU or its run queue yet; it stays runnable.
-enum WakeContext : u8 { kWakeTask = 0, kWakeSoftirq = 1, kWakeHardirq = 2, kWakeNmi = 3, kWakeRunnable = 4 };
+/// kWakeRunnable: the target had not left the CPU or its run queue yet; it stays runnable. kWakeNew: a task that was just
+/// forked becomes runnable (sched_wakeup_new); imported traces only, elsewhere kFork says it.
+enum WakeContext : u8 {
+  kWakeTask = 0,
+  kWakeSoftirq = 1,
+  kWakeHardirq = 2,
+  kWakeNmi = 3,
+  kWakeRunnable = 4,
+  kWakeNew = 8
+};
 inline constexpr u8 kWakeContextMask = 3;
 enum SwitchFlag : u8 { kSwitchPreempted = 1 };  // inside the kernel (SM_PREEMPT), whatever prev_state says
 enum TaskClass : u8 { kClassIdle = 0, kClassExt = 1, kClassFair = 2, kClassRt = 3, kClassDl = 4, kClassStop = 5 };

@@ -78,6 +78,7 @@ Expected<PassiveResult> run_passive(const PassiveOptions& options,
     result.recording.error = stopped.error();
   }
   (*recording)->losses(result.losses);
+  result.loss_causes = (*recording)->loss_causes();
   return result;
 }
 

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "scheduler/core/error.h"
+#include "scheduler/live/recording.h"
 #include "traces/recorder.h"
 
 namespace reprise::live {
@@ -25,6 +26,7 @@ struct PassiveResult {
   u64 time_ns = 0;
   trace::RecorderStatus recording;
   std::vector<trace::Loss> losses;
+  LossCauses loss_causes;
   std::vector<std::string> absent;  // tracepoints that this kernel lacks
 };
 

@@ -224,7 +224,28 @@ struct Recording::State {
 
   Expected<void> configure(const RecordingSettings&);
   Expected<void> attach(bpf_program*);
+  [[nodiscard]] u64 recursions() const;
 };
+
+namespace {
+
+// Written by BPF programs meanwhile.
+u64 read_once(const wire_u64& counter) { return *const_cast<const volatile wire_u64*>(&counter); }
+
+}  // namespace
+
+// What the kernel dropped because the program was already running on that CPU, over all programs.
+u64 Recording::State::recursions() const {
+  u64 sum = 0;
+  bpf_program* program = nullptr;
+  bpf_object__for_each_program(program, skeleton->obj) {
+    bpf_prog_info info{};
+    u32 size = sizeof(info);
+    const int fd = bpf_program__fd(program);
+    if (fd >= 0 && bpf_prog_get_info_by_fd(fd, &info, &size) == 0) sum += info.recursion_misses;
+  }
+  return sum;
+}
 
 Recording::Recording() : state_(std::make_unique<State>()) {}
 Recording::~Recording() = default;
@@ -413,24 +434,29 @@ std::size_t Recording::drain(std::span<trace::KernelEvent> out) {
 }
 
 void Recording::losses(std::vector<trace::Loss>& out) {
+  const auto* counts = state_->skeleton->bss;
   for (u32 cpu = 0; cpu < state_->cpus; ++cpu) {
     const State::Seen& seen = state_->seen[cpu];
     const u64 numbered = seen.rounds << 32 | seen.next;
     const u64 gaps = numbered > seen.received ? numbered - seen.received : 0;
-    // The newest losses show as gaps only when something follows.
-    const u64 counted = *const_cast<const volatile wire_u64*>(&state_->skeleton->bss->lost[cpu]);
-    if (const u64 lost = std::max<u64>(gaps, counted))
+    // The newest losses show as gaps only when something follows. An unseen switch has no number.
+    const u64 dropped = read_once(counts->lost_full[cpu]) + read_once(counts->lost_refused[cpu]);
+    if (const u64 lost = std::max<u64>(gaps, dropped) + read_once(counts->lost_unseen[cpu]))
       out.push_back({.ring = trace::LossRing::kKernelEvents, .cpu = cpu, .count = lost});
   }
-  u64 dropped = state_->malformed;
-  bpf_program* program = nullptr;
-  bpf_object__for_each_program(program, state_->skeleton->obj) {
-    bpf_prog_info info{};
-    u32 size = sizeof(info);
-    const int fd = bpf_program__fd(program);
-    if (fd >= 0 && bpf_prog_get_info_by_fd(fd, &info, &size) == 0) dropped += info.recursion_misses;
+  if (const u64 dropped = state_->malformed + state_->recursions())
+    out.push_back({.ring = trace::LossRing::kKernelEvents, .cpu = trace::kLossAllCpus, .count = dropped});
+}
+
+LossCauses Recording::loss_causes() const {
+  LossCauses causes{.recursion = state_->recursions(), .malformed = state_->malformed};
+  const auto* counts = state_->skeleton->bss;
+  for (u32 cpu = 0; cpu < state_->cpus; ++cpu) {
+    causes.no_room += read_once(counts->lost_full[cpu]);
+    causes.refused += read_once(counts->lost_refused[cpu]);
+    causes.unseen += read_once(counts->lost_unseen[cpu]);
   }
-  if (dropped) out.push_back({.ring = trace::LossRing::kKernelEvents, .cpu = trace::kLossAllCpus, .count = dropped});
+  return causes;
 }
 
 const std::vector<std::string>& Recording::absent() const { return state_->absent; }

@@ -23,6 +23,18 @@ struct RecordingSettings {
   i32 own_tgid = 0;                   // in the initial PID namespace: marked, and its system calls left out
 };
 
+/// Why events are missing; over all CPUs, since attach.
+struct LossCauses {
+  u64 no_room = 0;    // the ring was full: a larger one helps
+  u64 refused = 0;    // the ring's lock was not to be had (from 6.15 on it gives up rather than wait for ever)
+  u64 recursion = 0;  // the program was already running on that CPU
+  u64 unseen = 0;     // switches that the kernel told nobody of: another task left a CPU than the one that had come
+  u64 malformed = 0;  // came out of the ring as nothing that is known
+
+  /// What the recorder dropped. The unseen did not get that far: there, the kernel called no tracepoint at all.
+  [[nodiscard]] u64 dropped() const { return no_room + refused + recursion + malformed; }
+};
+
 class Recording : public trace::KernelEventSource {
  public:
   /// Errors: kNotPermitted; kNoSchedExt without BTF; kInternal with the verifier's last lines.
@@ -41,6 +53,8 @@ class Recording : public trace::KernelEventSource {
   /// Per CPU: what found no room, what is missing in the ring although a later event was there, and switches that went
   /// by unseen. For all CPUs together: what the kernel dropped because a program was already running on that CPU.
   void losses(std::vector<trace::Loss>& out) override;
+
+  [[nodiscard]] LossCauses loss_causes() const;
 
   /// Tracepoints that this kernel lacks, so that their events are missing.
   [[nodiscard]] const std::vector<std::string>& absent() const;

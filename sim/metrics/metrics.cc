@@ -75,7 +75,8 @@ void MetricsBuilder::waking(const KernelEvent& event) {
   if (event.tid == 0 || (event.flags & trace::kWakeRunnable) != 0) return;
   Task& task = tasks_[task_of(event.tid)];
   if (task.running_since != kNever || task.runnable_at != kNever) return;
-  task.woken_at = task.runnable_at = event.time_ns;
+  task.runnable_at = event.time_ns;
+  if ((event.flags & trace::kWakeNew) == 0) task.woken_at = event.time_ns;
 }
 
 void MetricsBuilder::switched(const KernelEvent& event) {

@@ -143,7 +143,7 @@ void Walk::run() {
         on_switch(e);
         break;
       case KernelEventType::kWaking:
-        on_waking(e);
+        if ((e.flags & trace::kWakeNew) == 0) on_waking(e);  // kFork has said so
         break;
       case KernelEventType::kIrq:
         on_irq(e);

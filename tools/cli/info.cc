@@ -7,6 +7,7 @@
 #include "tools/cli/arguments.h"
 #include "tools/cli/command.h"
 #include "tools/cli/metrics_text.h"
+#include "tools/cli/sched_tables.h"
 #include "tools/cli/trace_text.h"
 #include "traces/format.h"
 
@@ -230,6 +231,8 @@ class Info final : public Command {
     app.add_option("FILE", file_, "a trace (.rtrace)")->required();
     app.add_flag("--metrics", metrics_, "latencies, slices, switches, fairness of each session");
     app.add_flag("--latency", latency_, "a row per task, laid out as perf sched latency");
+    auto* history = app.add_flag("--timehist", timehist_, "only a row per stay on a CPU, laid out as perf sched timehist");
+    app.add_flag("--map", map_, "only a row per switch and what each CPU runs, as perf sched map")->excludes(history);
   }
   Expected<ExitCode> run(Console&) override;
 
@@ -237,7 +240,9 @@ class Info final : public Command {
   Expected<std::vector<sim::Metrics>> metrics() const;
 
   std::string file_;
-  bool metrics_ = false, latency_ = false;
+  Expected<ExitCode> table(Console&) const;
+
+  bool metrics_ = false, latency_ = false, timehist_ = false, map_ = false;
 };
 
 Expected<std::vector<sim::Metrics>> Info::metrics() const {
@@ -247,7 +252,24 @@ Expected<std::vector<sim::Metrics>> Info::metrics() const {
   return read_metrics(*reader);
 }
 
+// In place of all else, so that it can be laid beside perf's and be piped on.
+Expected<ExitCode> Info::table(Console& console) const {
+  if (console.json())
+    return fail(ExitCode::kUsage, "--timehist and --map are tables for people", {},
+                "reprise export FILE -o OUT.jsonl has the events as JSON");
+  auto reader = open_trace(file_);
+  if (!reader) return std::unexpected(reader.error());
+  if (timehist_)
+    show_timehist(console, *reader);
+  else
+    show_map(console, *reader);
+  show_problems(console, reader->problems());
+  if (!reader->damaged()) return ExitCode::kDone;
+  return std::unexpected(damage_error(*reader, "what is shown could be read"));
+}
+
 Expected<ExitCode> Info::run(Console& console) {
+  if (timehist_ || map_) return table(console);
   auto reader = open_trace(file_);
   if (!reader) return std::unexpected(reader.error());
   const std::vector<SessionSummary> sessions = read_sessions(*reader);

@@ -23,6 +23,8 @@ constexpr CommandRow kCommands[] = {
     {"info", "what a trace holds, who made it and on what", make_info},
     {"dump", "the steps, events and decisions of a trace", make_dump},
     {"cut", "take a piece out of a trace that still replays", make_cut},
+    {"export", "a trace for Perfetto, as CSV or JSON, or without names", make_export},
+    {"import", "a trace from the text of perf script or trace-cmd report", make_import},
     {"policies", "the policies there are, with their options", make_policies},
     {"doctor", "what this machine lacks for live scheduling", make_doctor},
 };

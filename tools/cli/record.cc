@@ -72,9 +72,24 @@ Json record_json(const std::string& path, const live::PassiveResult& result) {
           {"kernel_events", result.recording.totals.kernel_events},
           {"records_lost", result.recording.kernel_events_lost},
           {"losses", losses_json(result.losses)},
+          {"loss_causes",
+           {{"no_room", result.loss_causes.no_room},
+            {"refused", result.loss_causes.refused},
+            {"recursion", result.loss_causes.recursion},
+            {"unseen", result.loss_causes.unseen},
+            {"malformed", result.loss_causes.malformed}}},
           {"absent_tracepoints", result.absent},
           {"failed", result.recording.failed},
           {"error", error}};
+}
+
+std::string loss_sentence(u64 lost, const live::LossCauses& causes) {
+  std::string text = "LOST: " + counted(lost, "event");
+  if (causes.no_room != 0) text += fmt::format("; {} found the ring full (--recording-kib)", grouped(causes.no_room));
+  if (causes.refused != 0) text += fmt::format("; {} did not get the ring's lock", grouped(causes.refused));
+  if (causes.recursion != 0) text += fmt::format("; {} came while another was recorded", grouped(causes.recursion));
+  if (causes.unseen != 0) text += fmt::format("; {} switches the kernel told nobody of", grouped(causes.unseen));
+  return text;
 }
 
 Expected<ExitCode> Record::record(Console& console) {
@@ -95,7 +110,7 @@ Expected<ExitCode> Record::record(Console& console) {
       status.totals.kernel_events == 0
           ? 0.0
           : static_cast<double>(status.bytes) / static_cast<double>(status.totals.kernel_events),
-      status.kernel_events_lost == 0 ? "nothing lost" : "LOST: " + counted(status.kernel_events_lost, "event"));
+      status.kernel_events_lost == 0 ? "nothing lost" : loss_sentence(status.kernel_events_lost, result->loss_causes));
   console.message("next  reprise info {} --metrics --latency", path_);
   std::optional<Error> error;
   if (status.failed)
