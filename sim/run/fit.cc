@@ -19,9 +19,10 @@ constexpr u32 kStateDead = 0xb0;        // EXIT_TRACE | EXIT_ZOMBIE | EXIT_DEAD 
 
 using Samples = std::vector<u64>;
 
-std::optional<u64> median(Samples& samples) {
+// With `part` 4 the lower quartile: for what other work may only make longer.
+std::optional<u64> median(Samples& samples, std::size_t part = 2) {
   if (samples.size() < kMinSamples) return std::nullopt;
-  const auto middle = samples.begin() + static_cast<std::ptrdiff_t>(samples.size() / 2);
+  const auto middle = samples.begin() + static_cast<std::ptrdiff_t>(samples.size() / part);
   std::nth_element(samples.begin(), middle, samples.end());
   return *middle;
 }
@@ -274,9 +275,9 @@ Fit fit_costs(std::span<const KernelEvent> events, std::span<const StepTime> ste
   if (const auto tick = median(found.ticks)) f.set(&Costs::tick, *tick, found.ticks.size());
   if (const auto timer = median(found.timers)) f.set(&Costs::timer, less(*timer, costs.wake()), found.timers.size());
   // The interrupt goes on after the wakeup.
-  if (const auto preempt = median(found.preempts))
+  if (const auto preempt = median(found.preempts, 4))
     f.set(&Costs::preempt, less(*preempt, costs.timer + costs.wake()), found.preempts.size());
-  if (const auto idle = median(found.idle_exits)) f.set(&Costs::idle_exit, less(*idle, costs.timer + costs.wake()), found.idle_exits.size());
+  if (const auto idle = median(found.idle_exits, 4)) f.set(&Costs::idle_exit, less(*idle, costs.timer + costs.wake()), found.idle_exits.size());
   return f.finish();
 }
 

@@ -101,6 +101,7 @@ Expected<Recorded> from_trace(const std::string& path, const FromTraceOptions& o
   how.session = options.session;
   const i32 scheduler = find_scheduler(timeline->events);
   out.fit = options.fit ? fit_costs(timeline->events, timeline->steps, scheduler) : Fit{};
+  if (options.costs) out.fit = {.costs = *options.costs, .fields = {}};
   const bool live = out.session.kind == trace::SessionKind::kLive;
   const Costs& costs = out.fit.costs;
   const u64 bpf_in = costs.bpf_dispatch + 2 * costs.bpf_running, bpf_wake = costs.bpf_select_cpu + costs.bpf_enqueue;

@@ -3,6 +3,7 @@
 // there, and how the recorded run went, for comparison.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -25,7 +26,8 @@ struct Recorded {
 
 struct FromTraceOptions {
   u32 session = 0;  // from 1; 0: the first
-  bool fit = true;  // else default costs
+  bool fit = true;             // else default costs
+  std::optional<Costs> costs;  // instead of either
 };
 
 /// Reads the trace at `path` more than once. Errors: of trace::Reader::open and of extract.

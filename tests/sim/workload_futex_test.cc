@@ -211,15 +211,17 @@ TEST(ExtractTest, TasksThatAreCutAtBothEndsKeepWhatIsKnown) {
   play(x);
 }
 
-TEST(ExtractTest, RecordingProcessIsLeftOutEvenBeforeItIsNamed) {
+TEST(ExtractTest, RecordingProcessIsMarkedEvenBeforeItIsNamed) {
   EventTrace t;
   t.at(0).run(0, 5);
   t.at(10).run(0, 1);
   t.at(20).task(1, 1).task(5, 5, trace::kMarkOwn);
   t.at(30).die(0);
   const Extracted x = t.extract();
-  EXPECT_EQ(x.program.tasks.size(), 1u);
-  EXPECT_EQ(x.report.tasks_own, 1u);
+  ASSERT_EQ(x.program.tasks.size(), 2u);
+  EXPECT_EQ(x.program.tasks[0].tid, 5);
+  EXPECT_TRUE(x.program.tasks[0].own);
+  EXPECT_FALSE(x.program.tasks[1].own);
 }
 
 }  // namespace

@@ -39,6 +39,7 @@ std::unique_ptr<Command> make_doctor();
 std::unique_ptr<Command> make_dump();
 std::unique_ptr<Command> make_export();
 std::unique_ptr<Command> make_import();
+std::unique_ptr<Command> make_fidelity();
 std::unique_ptr<Command> make_info();
 std::unique_ptr<Command> make_live();
 std::unique_ptr<Command> make_record();

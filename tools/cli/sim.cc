@@ -95,7 +95,7 @@ Expected<void> Sim::load(Console& console) {
     machine_.topology = sim::Topology::flat(4);
     return {};
   }
-  auto loaded = sim::from_trace(file_, {.session = selection_.session, .fit = !selection_.default_costs});
+  auto loaded = sim::from_trace(file_, {.session = selection_.session, .fit = !selection_.default_costs, .costs = {}});
   if (!loaded) return std::unexpected(about_trace(loaded.error()));
   recorded_ = std::move(*loaded);
   machine_ = recorded_->machine;
