@@ -30,7 +30,10 @@ MetricsBuilder::MetricsBuilder(u32 cpus, u64 begin_ns) : busy_since_(cpus, kNeve
   metrics_.cpus = cpus;
 }
 
-void MetricsBuilder::mark_own(i32 tid) { metrics_.tasks[task_of(tid)].own = true; }
+void MetricsBuilder::mark_own(i32 tid) {
+  own_.push_back(tid);
+  metrics_.tasks[task_of(tid)].own = true;
+}
 
 u32 MetricsBuilder::task_of(i32 tid) {
   const auto [at, fresh] = index_of_tid_.try_emplace(tid, static_cast<u32>(tasks_.size()));
@@ -56,7 +59,8 @@ void MetricsBuilder::event(const KernelEvent& event) {
       index_of_tid_.erase(event.tid);  // the tid may have been another task's
       [[fallthrough]];
     case KernelEventType::kTask:
-      metrics_.tasks[task_of(event.tid)].own = (event.flags & trace::kMarkOwn) != 0;
+      metrics_.tasks[task_of(event.tid)].own =
+          (event.flags & trace::kMarkOwn) != 0 || std::ranges::find(own_, event.tid) != own_.end();
       return;
     case KernelEventType::kName:
     case KernelEventType::kExec: {

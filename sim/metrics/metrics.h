@@ -86,6 +86,7 @@ class MetricsBuilder {
   std::unordered_map<i32, u32> index_of_tid_;  // looked up, never walked over
   std::vector<u64> busy_since_;                // per CPU; kNever: idle, or not known
   u64 begin_ns_;
+  std::vector<i32> own_;  // tids of mark_own
   u64 first_ns_ = kNever, last_ns_ = 0;
 };
 

@@ -146,7 +146,8 @@ Expected<Runs> run_all(std::span<const Recorded> recordings, const FidelityOptio
 }
 
 FidelityCell judge(const Runs& runs, std::size_t i) {
-  FidelityCell cell{.metric = &kMetrics[i]};
+  FidelityCell cell;
+  cell.metric = &kMetrics[i];
   cell.recorded = median_of(runs.recorded, i);
   cell.simulated = median_of(runs.simulated[kAsRecorded], i);
   u64 least = ~u64{0}, most = 0, count = ~u64{0};

@@ -2,6 +2,7 @@
 #include "sim/run/from_trace.h"
 
 #include <algorithm>
+#include <set>
 #include <tuple>
 
 #include "traces/reader.h"
@@ -10,6 +11,7 @@ namespace reprise::sim {
 namespace {
 
 using trace::KernelEvent;
+using trace::KernelEventType;
 
 // What of a session costs are fitted on and metrics are taken from.
 struct Timeline {
@@ -52,6 +54,23 @@ Expected<Timeline> read_timeline(const std::string& path, u32 session) {
   });
   if (!out.events.empty()) out.end_ns = std::max(out.end_ns, out.events.back().time_ns);
   return out;
+}
+
+// A simulation ends with the last task of the foreground; what the recording has after that is left out.
+u64 workload_end(const Program& program, const Timeline& timeline) {
+  std::set<i32> foreground;
+  bool background = false;
+  for (const TaskProgram& task : program.tasks) {
+    background = background || task.background;
+    if (!task.background) foreground.insert(task.tid);
+  }
+  if (!background) return timeline.end_ns;
+  u64 ended = 0;
+  for (const KernelEvent& e : timeline.events) {
+    const bool left = e.type == KernelEventType::kSwitch && foreground.contains(static_cast<i32>(e.a));
+    if (left) ended = e.time_ns;
+  }
+  return ended == 0 ? timeline.end_ns : ended;
 }
 
 u64 setting(const trace::SessionInfo& info, std::string_view name, u64 otherwise) {
@@ -118,9 +137,11 @@ Expected<Recorded> from_trace(const std::string& path, const FromTraceOptions& o
   const u64 attached = timeline->steps.empty() ? extracted->base_ns : timeline->steps.front().begin_ns;
   out.machine.attach_ns = attached - std::min(attached, extracted->base_ns);
 
+  const u64 ended = workload_end(out.program, *timeline);
   MetricsBuilder builder(out.session.cpus, attached);
-  for (const KernelEvent& e : timeline->events) builder.event(e);
-  out.metrics = builder.finish(timeline->end_ns);
+  for (const KernelEvent& e : timeline->events)
+    if (e.time_ns <= ended) builder.event(e);
+  out.metrics = builder.finish(ended);
   return out;
 }
 
