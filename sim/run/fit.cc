@@ -59,7 +59,8 @@ class Collector {
   }
 
   std::map<u32, Calls> takes, gives;  // by number of the call and kind of the object
-  Samples ticks, timers, idle_exits, turns, preempts;
+  Samples ticks, timers, idle_exits, turns;
+  Samples preempts_by_task, preempts_by_timer;  // from a wakeup to the scheduler's coming, beside a running task
   struct Segment {
     u64 ns, work;  // CPU time of the scheduler with one step in it; events and decisions of that step
   };
@@ -78,7 +79,8 @@ class Collector {
     i32 tid = -1;
     u32 expiries = 0;  // of timers since the last interrupt of the local timer
     u64 in_ns = 0;     // when `tid` came
-    u64 woke_ns = 0;   // when an interrupt here last woke somebody beside a running task
+    u64 woke_ns = 0;   // when somebody was last woken here beside a running task
+    bool woke_by_task = false;
   };
 
   Task& task(i32 tid) {
@@ -107,9 +109,9 @@ class Collector {
       Task& in = task(e.tid);
       if (previous == 0 && in.woken_ns != 0) idle_exits.push_back(e.time_ns - in.woken_ns);
       in.woken_ns = 0;
-      // An interrupt woke a task, which calls the scheduler at once; later, the limit of kicks has come between.
+      // A wakeup calls the scheduler at once; later, the limit of kicks has come between.
       if (e.tid == scheduler_ && known(previous) && here.woke_ns > here.in_ns && e.time_ns - here.woke_ns < kAtOnceNs)
-        preempts.push_back(e.time_ns - here.woke_ns);
+        (here.woke_by_task ? preempts_by_task : preempts_by_timer).push_back(e.time_ns - here.woke_ns);
     }
     here.tid = e.tid;
     here.in_ns = e.time_ns;
@@ -133,12 +135,14 @@ class Collector {
     if (!known(e.tid) || (e.flags & trace::kWakeRunnable) != 0) return;
     const u8 context = e.flags & trace::kWakeContextMask;
     if (context == trace::kWakeTask && known(static_cast<i32>(e.a))) ++task(static_cast<i32>(e.a)).wakes;
-    if (context != trace::kWakeHardirq) return;
+    if (context != trace::kWakeHardirq && context != trace::kWakeTask) return;
     Cpu& here = cpu(e.cpu);
-    if (here.tid == 0)
+    if (here.tid == 0) {
       task(e.tid).woken_ns = e.time_ns;
-    else
+    } else {
       here.woke_ns = e.time_ns;
+      here.woke_by_task = context == trace::kWakeTask;
+    }
   }
 
   void on_enter(const KernelEvent& e) {
@@ -260,9 +264,9 @@ Fit fit_costs(std::span<const KernelEvent> events, std::span<const StepTime> ste
   }
   if (Calls* gives = best(found.gives, &Calls::once)) {
     const u64 wakes = less(*median(gives->once), *median(gives->plain));
-    f.set(&Costs::bpf_select_cpu, wakes / 8, gives->once.size());
-    f.set(&Costs::bpf_enqueue, wakes / 4, gives->once.size());
-    f.set(&Costs::wakeup, wakes - wakes / 8 - wakes / 4, gives->once.size());
+    f.set(&Costs::bpf_select_cpu, 0, gives->once.size());
+    f.set(&Costs::bpf_enqueue, 0, gives->once.size());
+    f.set(&Costs::wakeup, wakes, gives->once.size());
   }
   if (const auto line = fit_line(found.segments)) {
     // The scheduler's run goes to the end of its yield, where the kernel carries the decisions out.
@@ -274,9 +278,11 @@ Fit fit_costs(std::span<const KernelEvent> events, std::span<const StepTime> ste
   if (const auto turn = median(found.turns)) f.set(&Costs::turn, less(*turn, costs.switch_in()), found.turns.size());
   if (const auto tick = median(found.ticks)) f.set(&Costs::tick, *tick, found.ticks.size());
   if (const auto timer = median(found.timers)) f.set(&Costs::timer, less(*timer, costs.wake()), found.timers.size());
-  // The interrupt goes on after the wakeup.
-  if (const auto preempt = median(found.preempts, 4))
-    f.set(&Costs::preempt, less(*preempt, costs.timer + costs.wake()), found.preempts.size());
+  // The waker, or the interrupt, goes on after the wakeup.
+  Samples preempts;
+  for (const u64 ns : found.preempts_by_task) preempts.push_back(less(ns, costs.wake()));
+  for (const u64 ns : found.preempts_by_timer) preempts.push_back(less(ns, costs.timer + costs.wake()));
+  if (const auto preempt = median(preempts, 4)) f.set(&Costs::preempt, *preempt, preempts.size());
   if (const auto idle = median(found.idle_exits, 4)) f.set(&Costs::idle_exit, less(*idle, costs.timer + costs.wake()), found.idle_exits.size());
   return f.finish();
 }

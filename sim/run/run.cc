@@ -11,6 +11,7 @@ namespace {
 // Between two looks at whether anything can still move.
 constexpr u64 kLookNs = 10 * kNsPerMs;
 constexpr u32 kWaitingShown = 20;
+constexpr u32 kSoftHrtimer = 8;  // HRTIMER_SOFTIRQ: the dispatcher's timers
 
 class Measure final : public EventSink {
  public:
@@ -27,10 +28,28 @@ class Measure final : public EventSink {
   EventSink* next_;
 };
 
+// Ends the run with the workload, to the nanosecond.
+class Watched final : public Behaviour {
+ public:
+  explicit Watched(Workload& workload) : workload_(workload) {}
+  void watch(KernelModel& kernel) { kernel_ = &kernel; }
+  Action next(Kernel& kernel, TaskId task) override {
+    const Action action = workload_.next(kernel, task);
+    if (workload_.finished()) kernel_->stop();
+    return action;
+  }
+  void timer(Kernel& kernel, u64 cookie) override { workload_.timer(kernel, cookie); }
+
+ private:
+  Workload& workload_;
+  KernelModel* kernel_ = nullptr;
+};
+
 void steal(KernelModel& kernel, const Program& program) {
   for (const Theft& theft : program.thefts) {
     const auto kind = static_cast<trace::IrqKind>(theft.kind >> 16);
-    if (kind == trace::kIrqVector || theft.cpu >= kernel.cpus()) continue;
+    const bool of_model = kind == trace::kIrqVector || (kind == trace::kIrqSoft && (theft.kind & 0xffff) == kSoftHrtimer);
+    if (of_model || theft.cpu >= kernel.cpus()) continue;
     const u64 begin = theft.at_ns > theft.duration_ns ? theft.at_ns - theft.duration_ns : 0;
     if (theft.duration_ns != 0) kernel.steal(theft.cpu, begin, theft.duration_ns, kind, theft.kind & 0xffff);
   }
@@ -60,9 +79,11 @@ Expected<RunResult> run(const Program& program, const RunOptions& options, Event
     return fail(ExitCode::kUsage, "the workload never ends by itself", {}, "say for how long: --duration SECONDS");
   Workload workload(program);
   Measure measure(options.machine.topology.size(), options.machine.attach_ns, events);
-  auto made = KernelModel::create(options.machine, workload, &measure, steps);
+  Watched watched(workload);
+  auto made = KernelModel::create(options.machine, watched, &measure, steps);
   if (!made) return std::unexpected(made.error());
   KernelModel& kernel = **made;
+  watched.watch(kernel);
   measure.mark_own(options.machine.scheduler_tid);
   for (const TaskProgram& task : program.tasks)
     if (task.own) measure.mark_own(task.tid);

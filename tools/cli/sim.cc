@@ -5,8 +5,10 @@
 #include <chrono>
 #include <optional>
 
+#include "version.h"
 #include "scheduler/policies/table.h"
 #include "sim/run/from_trace.h"
+#include "sim/run/save.h"
 #include "sim/run/sweep.h"
 #include "sim/run/verify.h"
 #include "sim/workload/generate.h"
@@ -47,12 +49,13 @@ class Sim final : public Command {
  private:
   Expected<void> load(Console&);
   Expected<std::vector<sim::Job>> jobs();
+  Expected<sim::JobResult> save(const sim::Job&) const;
   Expected<ExitCode> verify(Console&, const std::vector<sim::Job>&, const std::vector<sim::JobResult>&) const;
   [[nodiscard]] Json document(const std::vector<sim::JobResult>&) const;
   void show(Console&, const std::vector<sim::JobResult>&) const;
   [[nodiscard]] Json costs_json() const;
 
-  std::string file_, generator_;
+  std::string file_, generator_, out_;
   SimSelection selection_;
   bool verify_ = false, show_costs_ = false;
   u32 threads_ = 0;
@@ -72,6 +75,8 @@ void Sim::declare(CLI::App& app) {
                              fmt::join(sim::generators(), ", ")))
       ->type_name("NAME:TASKS");
   selection_.declare(app);
+  app.add_option("-o,--output", out_, "write the simulation as a trace, which replay, info and export read; one only")
+      ->type_name("OUT.rtrace");
   app.add_flag("--verify", verify_, "run everything twice; the state hashes must be the same");
   app.add_flag("--costs", show_costs_, "show what the kernel's work is taken to cost, and where that comes from");
   add_number(app, "-j,--jobs", threads_, {"N", 0, 4096, false}, "simulations at a time; all CPUs when not given");
@@ -252,6 +257,24 @@ void Sim::show(Console& console, const std::vector<sim::JobResult>& results) con
   }
 }
 
+Expected<sim::JobResult> Sim::save(const sim::Job& job) const {
+  trace::SessionInfo info;
+  if (recorded_) info = recorded_->session;
+  info.version = kVersion;
+  info.compiler = kCompiler;
+  info.build_type = kBuildType;
+  info.engine_hash = kEngineHash;
+  info.policies_hash = kPoliciesHash;
+  info.dispatcher_hash = kDispatcherHash;
+  auto saved = sim::SavedRun::create(out_, info, job.options.machine);
+  if (!saved) return std::unexpected(saved.error());
+  sim::JobResult done;
+  done.result = sim::run(*job.program, job.options, saved->get(), saved->get());
+  if (auto finished = (*saved)->finish(done.result ? done.result->simulated_ns : 0); !finished)
+    return std::unexpected(finished.error());
+  return done;
+}
+
 // The second of two runs must end as the first.
 Expected<ExitCode> Sim::verify(Console& console, const std::vector<sim::Job>& jobs,
                                const std::vector<sim::JobResult>& first) const {
@@ -276,10 +299,19 @@ Expected<ExitCode> Sim::run(Console& console) {
   auto jobs = this->jobs();
   if (!jobs) return std::unexpected(jobs.error());
   console.message("seed {}", fmt::join(selection_.seeds(), ", "));
+  if (!out_.empty() && jobs->size() != 1)
+    return fail(ExitCode::kUsage, fmt::format("-o takes one simulation, and this is {}", jobs->size()));
   const bool progress = console.shows_progress() && jobs->size() > 1;
-  const auto results = sim::sweep(*jobs, threads_, [&](std::size_t done) {
-    if (progress) console.progress(fmt::format("{} of {} simulations", done, jobs->size()));
-  });
+  std::vector<sim::JobResult> results;
+  if (out_.empty()) {
+    results = sim::sweep(*jobs, threads_, [&](std::size_t done) {
+      if (progress) console.progress(fmt::format("{} of {} simulations", done, jobs->size()));
+    });
+  } else {
+    auto saved = save(jobs->front());
+    if (!saved) return std::unexpected(saved.error());
+    results.push_back(std::move(*saved));
+  }
   std::optional<Error> error;
   for (std::size_t i = 0; i < results.size(); ++i) {
     if (!results[i].result) {
