@@ -46,6 +46,7 @@ struct TaskInfo {
   bool at_attach = false;           // existed before the scheduler attached
   i32 cpu = -1;                     // where it ran last; -1: has not run, begins where its parent is
   SchedClass sched_class = SchedClass::kExt;
+  u64 slice_ns = 0;  // sched_attr::sched_runtime, heeded by the fair class: 100 us..100 ms; 0: the kernel's default
   TaskState state = TaskState::kNew;  // kNew waits for start(), kBlocked for wake()
 };
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // What must hold after every event.
+#include "sim/kernel/fair.h"
 #include "sim/kernel/machine.h"
 
 namespace reprise::sim {
@@ -85,6 +86,8 @@ void Machine::check_all() {
     if (c.exec_sum > now) violated(name + " gave more time than there was", nullptr);
     if (idle.test(cpu) && (c.curr != kNoTaskId || c.foreign)) violated(name + " is busy and called idle", nullptr);
     check_idle(cpu);
+    if (fair)
+      if (const char* what = fair->check(cpu)) violated(name + ": " + what, nullptr);
   }
 }
 

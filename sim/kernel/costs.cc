@@ -19,6 +19,7 @@ constexpr CostField kFields[] = {
     {"yield", &Costs::yield, "sched_yield"},
     {"fork", &Costs::fork, "creating a task, paid by the parent"},
     {"exit", &Costs::exit, "a task's way out"},
+    {"balance", &Costs::balance, "the fair class's search for work before a CPU goes idle, per domain"},
     {"bpf_select_cpu", &Costs::bpf_select_cpu, "ops.select_cpu"},
     {"bpf_enqueue", &Costs::bpf_enqueue, "ops.enqueue"},
     {"bpf_dispatch", &Costs::bpf_dispatch, "ops.dispatch"},

@@ -26,6 +26,7 @@ struct Costs {
   u64 yield = 200;              // the system call
   u64 fork = 25'000;            // copy_process, paid by the parent
   u64 exit = 20'000;            // do_exit, after which the task is gone
+  u64 balance = 2'000;          // of the fair class: looking for work on other CPUs, per domain, before going idle
   u64 bpf_select_cpu = 80;      // ops.select_cpu
   u64 bpf_enqueue = 350;        // ops.enqueue: hand-up
   u64 bpf_dispatch = 250;       // ops.dispatch, without what it carries out

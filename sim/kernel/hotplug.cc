@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // CPUs that come and go (sched_cpu_deactivate, rq_offline_scx, handle_hotplug).
+#include "sim/kernel/fair.h"
 #include "sim/kernel/machine.h"
 
 namespace reprise::sim {
@@ -13,7 +14,10 @@ void Machine::set_online(u32 cpu, bool online) {
     online_mask.bits[cpu / 64] |= 1ull << (cpu % 64);
     --offline;
     emit(trace::KernelEventType::kCpu, cpu, 0, 1, cpu, 0, 0);
-    if (ext()) update_idle(cpu, true, true);
+    if (ext())
+      update_idle(cpu, true, true);
+    else
+      idle.set(cpu, true);
     if (ext()) begin_restart("CPU came");
     return;
   }
@@ -34,15 +38,14 @@ void Machine::set_online(u32 cpu, bool online) {
   c.foreign = false;
   for (TaskId id = 0; id < tasks.size(); ++id) {
     Task& task = tasks[id];
+    if (task.cpu == cpu && task.delayed) fair->finish_delayed(task);
     if (task.cpu != cpu || task.state != RunState::kRunnable || task.on_cpu) continue;
     migrate_waiting(task, any_allowed(task, cpu));
   }
-  if (ext()) {
-    idle.take(cpu);
-    idle.set(cpu, false);
-  }
+  idle.take(cpu);
+  idle.set(cpu, false);
   c.online = false;
-  c.need_resched = false;
+  c.need_resched = c.need_resched_lazy = false;
   clock.clear(cpu);
   run_kicks();
 }

@@ -40,15 +40,15 @@ Machine::~Machine() = default;
 Expected<void> Machine::begin() {
   if (!ext()) {
     fair = std::make_unique<Fair>(*this);
-    if (error) return std::unexpected(*error);
-    return {};
-  }
-  global.init(kNoDsq - 1 - kMaxCpus);
-  if (options.attach_ns != 0) {
-    bypassing = true;
-    event_at(options.attach_ns, {.kind = EventKind::kRestart});
-  } else if (auto done = attach(); !done) {
-    return done;
+    for (u32 cpu = 0; cpu < cpu_count(); ++cpu) idle.set(cpu, true);
+  } else {
+    global.init(kNoDsq - 1 - kMaxCpus);
+    if (options.attach_ns != 0) {
+      bypassing = true;
+      event_at(options.attach_ns, {.kind = EventKind::kRestart});
+    } else if (auto done = attach(); !done) {
+      return done;
+    }
   }
   if (options.faults.hotplug_every_ns) event_at(options.faults.hotplug_every_ns, {.kind = EventKind::kHotplug});
   if (options.faults.storm_every_ns) event_at(options.faults.storm_every_ns, {.kind = EventKind::kStorm});

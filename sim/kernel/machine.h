@@ -8,7 +8,8 @@
 //   ext.cc       the class sched_ext (ext/ext.c)
 //   host.cc      what the dispatcher calls, natively
 //   session.cc   attaching the dispatcher, its rings, the scheduler's thread, restart
-//   hotplug.cc, faults.cc, checks.cc, fair.cc
+//   fair.h       the class fair (fair.c)
+//   hotplug.cc, faults.cc, checks.cc
 #pragma once
 
 #include <map>
@@ -39,8 +40,9 @@ struct Cpu {
   bool online = true;
   bool active = true;  // the dispatcher may be asked for it (scx_rq_online)
   bool need_resched = false;
-  bool in_dispatch = false;  // SCX_RQ_IN_DISPATCH
-  bool foreign = false;      // a task of a higher class has the CPU
+  bool need_resched_lazy = false;  // acted on when curr next returns to user space, or at a tick
+  bool in_dispatch = false;        // SCX_RQ_IN_DISPATCH
+  bool foreign = false;            // a task of a higher class has the CPU
   bool kick_idle = false, kick_preempt = false, kick_queued = false;
   u64 busy_until = 0;     // the kernel's own work and interrupts: the task does not get on before
   u64 resched_at = 0;     // when need_resched is acted on

@@ -67,8 +67,12 @@ void Machine::program(u32 cpu) {
   if (task.remaining != 0)
     at = when_done((c.busy_until > c.exec_start ? work(c.busy_until) : c.work_at_start) + task.remaining);
   // A slice ends at a tick (task_tick_scx).
-  const u64 slice_end =
-      fair ? fair->tick_wanted(cpu, task) : (task.ts.scx.slice == ~0ull ? kNever : c.exec_start + task.ts.scx.slice);
+  u64 slice_end = task.ts.scx.slice == ~0ull ? kNever : c.exec_start + task.ts.scx.slice;
+  if (fair) {
+    const Fair::Wanted wanted = fair->wanted(cpu, task);
+    slice_end = wanted.tick;
+    at = std::min(at, wanted.exact);
+  }
   if (slice_end < at) {
     u64 tick = (slice_end + tick_ns - 1) / tick_ns * tick_ns;
     if (tick + tick_cost <= now) tick = (now - tick_cost) / tick_ns * tick_ns + tick_ns;
@@ -92,7 +96,7 @@ void Machine::cpu_event(u32 cpu) {
     const Task& task = tasks[c.curr];
     if (task.remaining == 0 && now >= c.busy_until)
       act(cpu);
-    else if (fair ? fair->tick(cpu) : task.ts.scx.slice == 0)
+    else if (fair ? c.need_resched_lazy : task.ts.scx.slice == 0)
       schedule(cpu, Next::kRun);
     else
       program(cpu);
@@ -136,30 +140,29 @@ void Machine::schedule(u32 cpu, Next why) {
     prev->state = why == Next::kBlock ? RunState::kBlocked : RunState::kDead;
     --c.runnable;
     if (fair)
-      fair->dequeue(cpu, *prev, true);
+      fair->dequeue(cpu, *prev, why == Next::kBlock ? Leave::kSleep : Leave::kDead);
     else
       dequeue_task_ext(*prev, kDeqSleep);
   } else if (prev && why == Next::kRun && !may_use(*prev, cpu)) {
     // The stopper (migration_cpu_stop) takes a task away that may no longer run here.
     TaskId gone = scheduled_away(cpu);
     prev = nullptr;
-    const TaskId next = fair ? fair->pick(cpu, nullptr) : pick_task_ext(cpu, nullptr);
+    const TaskId next = fair ? fair->pick(cpu) : pick_task_ext(cpu, nullptr);
     switch_to(cpu, gone, next, prev_state);
     run_kicks();
     return program(cpu);
   }
-  const TaskId next = fair ? fair->pick(cpu, prev) : pick_task_ext(cpu, prev);
+  const TaskId next = fair ? fair->pick(cpu) : pick_task_ext(cpu, prev);
   const TaskId prev_id = prev ? prev->id : kNoTaskId;
   bool again = false;
   if (next == prev_id && !c.foreign) {
     if (!prev && ext()) update_idle(cpu, true, false);  // pick_task_idle on an idle CPU
-    c.need_resched = false;
+    c.need_resched = c.need_resched_lazy = false;
   } else {
-    if (prev && prev_state == 0) {
-      if (fair)
-        fair->put_prev(cpu, *prev);
-      else
-        put_prev_task_ext(cpu, *prev, next == kNoTaskId);
+    if (prev && fair) {
+      fair->put_prev(cpu, *prev);  // also a task that sleeps: it may be delayed
+    } else if (prev && prev_state == 0) {
+      put_prev_task_ext(cpu, *prev, next == kNoTaskId);
       again = next == kNoTaskId && c.local.count() != 0;
     }
     switch_to(cpu, prev_id, next, prev_state);
@@ -188,7 +191,12 @@ void Machine::switch_to(u32 cpu, TaskId prev, TaskId next, u64 prev_state) {
     prev_tid = c.foreign_tid;
     prev_class = c.foreign_class;
   }
-  if (was_idle && ext()) update_idle(cpu, false, true);
+  if (was_idle) {
+    if (ext())
+      update_idle(cpu, false, true);
+    else
+      idle.set(cpu, false);
+  }
   c.foreign = false;
   if (next != kNoTaskId) {
     Task& task = tasks[next];
@@ -208,12 +216,15 @@ void Machine::switch_to(u32 cpu, TaskId prev, TaskId next, u64 prev_state) {
       set_next_task_ext(cpu, task);
     next_tid = task.ts.pid;
     next_class = own_class;
-  } else if (!was_idle && ext()) {
-    update_idle(cpu, true, true);
+  } else if (!was_idle) {
+    if (ext())
+      update_idle(cpu, true, true);
+    else
+      idle.set(cpu, true);
   }
   c.curr = next;
   c.idle_since = now;
-  c.need_resched = false;
+  c.need_resched = c.need_resched_lazy = false;
   if (prev == next && prev_class == next_class) return;  // idle to idle
   ++counters.switches;
   emit(KernelEventType::kSwitch, cpu, next_tid, 0, static_cast<u32>(prev_tid),
@@ -230,6 +241,7 @@ void Machine::act(u32 cpu) {
     case Next::kRun:
       REPRISE_CHECK(action.run_ns > 0);
       task.remaining = action.run_ns;
+      if (c.need_resched_lazy) resched(cpu);  // exit_to_user_mode_loop
       return program(cpu);
     case Next::kBlock:
       return schedule(cpu, Next::kBlock);
@@ -256,7 +268,7 @@ TaskId Machine::scheduled_away(u32 cpu) {
   const u32 to = any_allowed(task, cpu);
   if (fair) {
     fair->put_prev(cpu, task);
-    fair->dequeue(cpu, task, false);
+    fair->dequeue(cpu, task, Leave::kMove);
     --c.runnable;
     task.cpu = static_cast<u16>(to);
     task.on_cpu = false;
@@ -281,6 +293,7 @@ void Machine::interrupt(u32 cpu, u64 duration) {
   update_curr(cpu);
   charge(cpu, duration);
   if (c.curr != kNoTaskId) tasks[c.curr].irq_ns += duration;
+  if (c.need_resched_lazy) resched(cpu);
   if (!c.foreign) program(cpu);
 }
 
@@ -309,9 +322,11 @@ void Machine::foreign_begins(u32 cpu, u64 duration, u8 task_class, i32 tid) {
     exec = task.ts.se.sum_exec_runtime - task.irq_ns;
   } else if (ext()) {
     update_idle(cpu, false, true);
+  } else {
+    idle.set(cpu, false);
   }
   c.curr = kNoTaskId;
-  c.need_resched = false;
+  c.need_resched = c.need_resched_lazy = false;
   c.foreign = true;
   c.foreign_until = std::max(c.busy_until, now) + options.costs.context_switch + duration;
   c.foreign_tid = tid;

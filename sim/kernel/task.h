@@ -16,7 +16,8 @@ inline constexpr u64 kEnqWakeup = 1;
 inline constexpr u64 kEnqRestore = 2;
 inline constexpr u64 kEnqHead = u64{1} << 4;
 inline constexpr u64 kEnqPreempt = u64{1} << 32;
-inline constexpr u64 kEnqDelayed = u64{1} << 9;  // of the fair class
+inline constexpr u64 kEnqDelayed = u64{1} << 9;   // of the fair class
+inline constexpr u64 kEnqInitial = u64{1} << 10;  // of the fair class: a new task
 inline constexpr u64 kEnqReenq = u64{1} << 40;
 inline constexpr u64 kEnqLast = u64{1} << 41;
 inline constexpr u64 kEnqPriq = u64{1} << 57;
@@ -60,17 +61,11 @@ struct alignas(64) Task {
   u32 dsq_seq;     // of its insertion there
   u32 next, prev;  // in a FIFO
   u64 runnable_at;
-  u64 changed_at;  // when it became runnable or stopped running, for the checks
-  // The fair class.
-  u64 vruntime, deadline, min_vruntime;
-  i64 vlag;
-  u64 fair_slice, slice_protected;
-  u32 left, right, tree_priority;
-  u32 fair_weight;
-  bool fair_queued, delayed;
+  u64 changed_at;             // when it became runnable or stopped running, for the checks
+  bool fair_queued, delayed;  // of the fair class: se.on_rq, se.sched_delayed
   TaskId first_child, next_sibling, prev_sibling, parent;
 };
-static_assert(sizeof(Task) <= 384);
+static_assert(sizeof(Task) <= 320);
 inline constexpr u16 kNeverRan = 0xffff;
 
 /// Tasks by number; their addresses do not change.

@@ -84,7 +84,6 @@ TaskId Machine::create(const TaskInfo& info) {
   task.dsq = kNoDsq;
   task.last_ran = kNeverRan;
   task.first_child = task.next_sibling = task.prev_sibling = task.parent = kNoTaskId;
-  task.left = task.right = kNoTaskId;
   task.reset_runnable = true;
   i32 tid = info.tid;
   if (tid <= 0 || tid >= kTidMax || task_by_tid(tid)) {
@@ -132,6 +131,7 @@ TaskId Machine::create(const TaskInfo& info) {
          static_cast<u64>(task.ts.tgid));
     emit_name(task);
   }
+  if (fair) fair->fork(task, info.slice_ns);
   if (info.state == TaskState::kBlocked) task.state = RunState::kBlocked;
   return id;
 }
@@ -142,7 +142,7 @@ void Machine::start(TaskId id) {
   REPRISE_CHECK(task.state == RunState::kNew);
   if (where == Where::kOutside) here = task.cpu;
   task.cpu = static_cast<u16>(select_task_rq(task, 4));  // WF_FORK
-  activate(task, 0);
+  activate(task, fair ? kEnqInitial : 0);
   run_kicks();
 }
 
@@ -179,9 +179,7 @@ void Machine::wake(TaskId id, trace::WakeContext context, bool sync) {
   if (runnable) return;
   ++counters.wakeups;
   if (fair && task.delayed) {  // ttwu_runnable: it never left its queue
-    task.state = RunState::kRunnable;
-    fair->enqueue(task.cpu, task, kEnqWakeup | kEnqDelayed);
-    run_kicks();
+    activate(task, kEnqWakeup | kEnqDelayed);
     return;
   }
   const u32 cpu = select_task_rq(task, 2 | (sync ? kWakeSync : 0));  // WF_TTWU
@@ -253,6 +251,7 @@ void Machine::set_affinity(TaskId id, const CpuSet& set) {
   if (fair) {
     change();
     if (waiting && !may_use(task, task.cpu)) migrate_waiting(task, any_allowed(task, task.cpu));
+    if (task.delayed && !may_use(task, task.cpu)) fair->finish_delayed(task);
     for (u32 i = 0; i * 64 < cpu_count(); ++i)
       emit(KernelEventType::kAffinity, here, task.ts.pid, 0, i, task.ts.cpus_ptr->bits[i],
            static_cast<u64>(task.ts.nr_cpus_allowed));
@@ -269,7 +268,7 @@ void Machine::set_affinity(TaskId id, const CpuSet& set) {
 
 void Machine::migrate_waiting(Task& task, u32 cpu) {
   if (fair)
-    fair->dequeue(task.cpu, task, false);
+    fair->dequeue(task.cpu, task, Leave::kMove);
   else
     dequeue_task_ext(task, 0);
   --cpus[task.cpu].runnable;

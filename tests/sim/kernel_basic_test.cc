@@ -85,7 +85,7 @@ TEST_P(EveryPolicy, LoadsMakeProgressAndRunsRepeat) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Policies, EveryPolicy,
-                         ::testing::Combine(::testing::Values("fifo", "vruntime", "newcomer"),
+                         ::testing::Combine(::testing::Values("fifo", "vruntime", "newcomer", "eevdf"),
                                             ::testing::Values(1u, 2u, 4u, 64u)),
                          [](const auto& which) {
                            return std::get<0>(which.param) + "_" + std::to_string(std::get<1>(which.param));

@@ -183,7 +183,7 @@ sim::Costs SimSelection::costs(sim::Costs base) const {
 Expected<std::vector<SimSelection::Machine>> SimSelection::machines(const sim::SimOptions& base) const {
   std::vector<sim::Topology> topologies;
   if (!topology_text_.empty()) {
-    auto topology = sim::Topology::make(1, 1, 1, 1);
+    auto topology = sim::Topology::parse(topology_text_);
     if (!topology) return std::unexpected(topology.error());
     topologies.push_back(std::move(*topology));
   } else if (!cpus_.empty()) {
