@@ -50,6 +50,7 @@ struct ExtractReport {
   u32 tasks = 0;       // in the program
   u32 tasks_idle = 0;  // existed and never ran or woke: left out
   u32 tasks_own = 0;   // of the process that recorded: left out
+  u32 locks = 0;       // futexes that are locks
   // How the sleeps were read.
   u64 sleeps = 0;
   u64 sleeps_token = 0;
@@ -57,6 +58,7 @@ struct ExtractReport {
   u64 sleeps_full = 0;      // writer of a full object
   u64 sleeps_relative = 0;  // timer
   u64 sleeps_absolute = 0;
+  u64 sleeps_lock = 0;       // for a lock (extract_locks.h)
   u64 sleeps_futex = 0;      // woken from a futex, kept as who wakes whom
   u64 sleeps_pair = 0;       // woken by a task, object not known
   u64 sleeps_outside = 0;    // woken by an interrupt

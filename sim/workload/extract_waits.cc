@@ -43,6 +43,7 @@ void Walk::on_enter(const KernelEvent& e, u32 event) {
   } else if (kind == kObjectFutex) {
     // A futex holds nothing that could be counted: it says who was woken by whom, which the wakeup says, too.
     call.amount = {};
+    if (std::binary_search(locks_.begin(), locks_.end(), e.b)) enter_lock(task, call, e);
   } else if (kind != kObjectNone && (call.amount.tokens || call.role == kCallReady)) {
     call.index = objects_.find(e.b);
   }
@@ -66,7 +67,7 @@ void Walk::on_exit_call(const KernelEvent& e) {
     return;
   }
   call.open = false;
-  if (call.index == kNone) return;
+  if (call.index == kNone || (call.lock && call.role == kCallTake)) return;
   ObjectTable::State& state = objects_.state(call.index);
   const u64 middle = call.enter_exec + (e.c - std::min(e.c, call.enter_exec)) / 2;
   if (call.role == kCallGive && call.amount.tokens && !call.done) {
@@ -224,6 +225,10 @@ void Walk::resolve(u32 index, u32 waker, const KernelEvent& e, bool own_waker) {
   Task& task = tasks_[index];
   Call& call = task.call;
   const bool timer = task.fired_ns >= task.slept_ns && task.fired_ns != 0;
+  if (call.open && call.lock && call.role == kCallTake) {
+    report_.sleeps_lock += 1;
+    return;
+  }
   if (call.open && call.known && call.index != kNone) {
     const bool counts = call.amount.tokens && (call.role == kCallTake || call.role == kCallGive);
     if (counts && call.done) {

@@ -228,6 +228,7 @@ void Walk::leave_cpu(const KernelEvent& e, u32 index) {
   exact(task, e.c, e.time_ns);
   advance(task, e.c);
   task.cpu = kNone;
+  note_moment(task, e.time_ns, false);
   if (e.flags & kSwitchPreempted || state == 0) return;
   if (state & kStateDead) {
     if (task.call.exits && !task.call.done) write_post(task);
@@ -259,6 +260,7 @@ void Walk::enter_cpu(const KernelEvent& e, u32 index) {
   task.anchor_exec = task.exact ? task.anchor_exec : task.done;
   task.anchor_ns = e.time_ns;
   task.anchor_foreign = cpus_[e.cpu].foreign;
+  note_moment(task, e.time_ns, true);
 }
 
 void Walk::on_irq(const KernelEvent& e) {
