@@ -279,6 +279,7 @@ std::string ExtractReport::text() const {
   line(sleeps_own, "    of these by the process that recorded");
   line(sleeps_same_call, "  once more in the same call");
   line(sleeps_open, "  not over at the end");
+  line(locks, "futexes are locks");
   line(takes_at_once, "takes and");
   line(ready_at_once, "polls that did not sleep");
   line(lost_events, "events lost, as the trace says");

@@ -127,37 +127,33 @@ void Walk::write_take_before(Task& task, u32 lock, u64 ns) {
       std::upper_bound(task.moments.begin(), task.moments.end(), ns, [](u64 at, const Moment& m) { return at < m.ns; });
   if (later == task.moments.begin()) return write(task, OpCode::kTake, lock, 1);
   const Moment& moment = *std::prev(later);
-  std::size_t at = std::min<std::size_t>(moment.ops, ops.size());
-  // CPU time from the moment to `ns`, and how much of what came after the moment went into the run that was last then.
-  u64 ahead = moment.running ? ns - moment.ns : 0;
-  u64 grown = task.done - std::min(task.done, moment.exec);
-  for (std::size_t i = at; i < ops.size(); ++i) {
-    if (ops[i].code == OpCode::kRun) grown -= std::min(grown, ops[i].value);
-    if (ops[i].code == OpCode::kPost && ops[i].target == lock) return write(task, OpCode::kTake, lock, 1);
-  }
-  const auto insert = [&](std::size_t run, u64 rest) {  // `rest` of that run comes after it
-    std::vector<Op> piece = {{.code = OpCode::kTake, .target = lock, .value = 1}};
-    if (rest > 0) {
-      ops[run].value -= rest;
-      piece.push_back({.code = OpCode::kRun, .value = rest});
+  const u64 then = moment.exec + (moment.running ? ns - moment.ns : 0);
+  // Back from the end to that CPU time, but not behind what was written at the moment, nor behind the lock's last
+  // return.
+  std::size_t at = ops.size();
+  u64 exec = task.done;
+  u64 rest = 0;  // of the run before `at` that came after `ns`
+  for (; at > moment.ops; --at) {
+    const Op& op = ops[at - 1];
+    if (op.code == OpCode::kPost && op.target == lock) break;
+    if (op.code != OpCode::kRun) {
+      if (moment.running && exec <= then) break;
+    } else if (exec - std::min(exec, op.value) < then) {
+      if (exec > then) rest = exec - then;
+      break;
+    } else {
+      exec -= op.value;
     }
-    ops.insert(ops.begin() + static_cast<std::ptrdiff_t>(at), piece.begin(), piece.end());
-    for (auto m = later; m != task.moments.end(); ++m) m->ops += static_cast<u32>(piece.size());
-  };
-  if (at > 0 && ops[at - 1].code == OpCode::kRun) {
-    grown = std::min(grown, ops[at - 1].value);
-    if (ahead < grown) return insert(at - 1, grown - ahead);
-    ahead -= grown;
   }
-  for (; at < ops.size() && ahead > 0; ++at) {
-    if (ops[at].code != OpCode::kRun) continue;
-    if (ops[at].value > ahead) {
-      const std::size_t run = at++;
-      return insert(run, ops[run].value - ahead);
-    }
-    ahead -= ops[at].value;
+  if (at == moment.ops && at > 0 && ops[at - 1].code == OpCode::kRun && exec > then)  // it has grown since
+    rest = std::min(exec - then, ops[at - 1].value);
+  std::vector<Op> piece = {{.code = OpCode::kTake, .target = lock, .value = 1}};
+  if (rest > 0) {
+    ops[at - 1].value -= rest;
+    piece.push_back({.code = OpCode::kRun, .value = rest});
   }
-  insert(0, 0);
+  ops.insert(ops.begin() + static_cast<std::ptrdiff_t>(at), piece.begin(), piece.end());
+  for (auto m = later; m != task.moments.end(); ++m) m->ops += static_cast<u32>(piece.size());
 }
 
 /// Where the task is, so that write_take_before finds back there.

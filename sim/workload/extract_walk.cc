@@ -76,6 +76,7 @@ void Walk::exact(Task& task, u64 exec_ns, u64 ns) {
     const u64 shift = exec_ns - exec_at(task, ns);
     task.done += shift;
     task.exec_start += shift;
+    for (Moment& moment : task.moments) moment.exec += shift;
     task.exact = true;
   }
   task.anchor_exec = exec_ns;

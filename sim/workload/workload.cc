@@ -35,8 +35,18 @@ Workload::Workload(const Program& program) : program_(program) {
   std::sort(later_.begin(), later_.end(), [&](u32 a, u32 b) {
     return std::tie(program.tasks[a].start_ns, a) < std::tie(program.tasks[b].start_ns, b);
   });
+  count_takes();
   instances_.reserve(program.max_instances);
   instance_of_.reserve(program.max_instances + 64);
+}
+
+void Workload::count_takes() {
+  if (program_.max_instances != program_.tasks.size()) return;
+  for (const Op& op : program_.ops)
+    if (op.code == OpCode::kLoop) return;
+  for (Place& place : places_) place.takes_left = 0;
+  for (const Op& op : program_.ops)
+    if (op.code == OpCode::kTake || op.code == OpCode::kTakeSome) places_[op.target].takes_left += 1;
 }
 
 void Workload::begin(Kernel& kernel) {
@@ -183,7 +193,7 @@ u32 Workload::wake_takers(Kernel& kernel, u32 object, WakeContext context) {
 
 void Workload::wake_posters(Kernel& kernel, u32 object) {
   Place& place = places_[object];
-  if (place.posters.empty() || place.tokens > program_.objects[object].low_water) return;
+  if (place.posters.empty() || (place.tokens > program_.objects[object].low_water && place.takes_left > 0)) return;
   // One at a time, as pipes and sockets do: who fills up again has woken a reader before, who wakes the next.
   const u32 i = place.posters.first;
   place.posters.first = instances_[i].next;
@@ -222,6 +232,8 @@ Workload::Result Workload::take(Kernel& kernel, u32 instance, const Op& op) {
     push(place.takers, instance);
     return Result::kBlock;
   }
+  if (place.takes_left != kNone) place.takes_left -= 1;
+  if (place.takes_left == 0 && bounded) wake_posters(kernel, op.target);
   if (place.tokens > place.promised && !place.takers.empty()) wake_takers(kernel, op.target, WakeContext::kTask);
   return task.blocked ? Result::kDoneAfterBlock : Result::kDone;
 }
@@ -250,7 +262,7 @@ Workload::Result Workload::post(Kernel& kernel, u32 instance, const Op& op, bool
     return Result::kDone;
   }
   const u64 room = object.capacity - std::min(object.capacity, place.tokens) + place.owed;
-  const bool may = !task.blocked || place.tokens <= object.low_water;
+  const bool may = !task.blocked || place.tokens <= object.low_water || place.takes_left == 0;
   // What does not fit into the empty object goes in pieces.
   const u64 piece = !may ? 0 : task.rest <= room ? task.rest : task.rest > object.capacity ? room : 0;
   if (piece > 0) {
