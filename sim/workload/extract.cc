@@ -9,6 +9,7 @@
 #include <string_view>
 #include <tuple>
 
+#include "sim/workload/extract_locks.h"
 #include "sim/workload/extract_walk.h"
 
 namespace reprise::sim {
@@ -256,10 +257,22 @@ Expected<Extracted> extract(Reader& reader, const ExtractOptions& options) {
   out.report.scheduler_tid = find_scheduler(recording->events);
   std::vector<i32> any_child;
   const std::vector<u32> partner = pair_calls(recording->events, any_child, max_tid);
-  Walk walk(recording->events, partner, out.base_ns, recording->end_ns, recording->session.cpus, options, out.report);
-  walk.set_any_child(std::move(any_child));
-  walk.run();
-  out.program = walk.finish();
+  std::vector<u64> locks = find_locks(recording->events, partner);
+  const ExtractReport before = out.report;
+  for (u32 round = 1;; ++round) {
+    Walk walk(recording->events, partner, out.base_ns, recording->end_ns, recording->session.cpus, options, out.report);
+    walk.set_any_child(any_child);
+    walk.set_locks(locks);
+    walk.run();
+    out.program = walk.finish();
+    const std::vector<u64> unfit = locks_held_waiting(out.program);
+    if (unfit.empty()) break;
+    // Without them others may turn out unfit, whose holders wait for them: not for long, or without any lock.
+    constexpr u32 kRounds = 4;
+    std::erase_if(locks, [&](u64 lock) { return std::binary_search(unfit.begin(), unfit.end(), lock); });
+    if (round >= kRounds) locks.clear();
+    out.report = before;
+  }
   if (auto ok = check(out.program); !ok) return std::unexpected(ok.error());
   return out;
 }
@@ -281,12 +294,14 @@ std::string ExtractReport::text() const {
   line(sleeps_full, "  writers of a full object");
   line(sleeps_relative, "  timers, relative");
   line(sleeps_absolute, "  timers, absolute");
+  line(sleeps_lock, "  waits for a lock");
   line(sleeps_futex, "  futexes, ended by another task");
   line(sleeps_pair, "  ended by another task, object not known");
   line(sleeps_outside, "  ended from outside, kept at their time");
   line(sleeps_own, "    of these by the process that recorded");
   line(sleeps_same_call, "  once more in the same call");
   line(sleeps_open, "  not over at the end");
+  line(locks, "futexes are locks");
   line(takes_at_once, "takes and");
   line(ready_at_once, "polls that did not sleep");
   line(lost_events, "events lost, as the trace says");

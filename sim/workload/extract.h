@@ -4,18 +4,24 @@
 // threads of the process that recorded stay, marked: they took their part of the CPUs.
 //
 // How a sleep is read, in this order:
-//   a call that takes from an object (read, accept, futex, wait4) and got something   take tokens from the object
+//   a call that takes from an object (read, accept, wait4) and got something          take tokens from the object
+//   a futex that is a lock, as far as can be told (extract_locks.h)                   take its one token
 //   poll and the like that found something, on objects whose tokens are known         wait until one has tokens
 //   a call that gives and found its object full                                       post to an object with a capacity
 //   a timer of the task's own expired                                                 sleep, relative or absolute
-//   some task woke it                                                                 token of that pair of tasks
+//   some task woke it, as from any other futex, or when the thread it joins ended     token of that pair of tasks
 //   an interrupt, or the scheduler's process, woke it                                 token at the recorded time
 // The last three are all that is left where system calls were not recorded; then a sleep stays a sleep under every
 // policy, unless the waker comes first, and Program::weak says so.
 //
 // A program made so cannot get stuck where each object has one task that takes from it: of the operations not yet done
-// the first, in the order of the recording, can always be done. With several takers it can, in principle; Workload::
-// relieve() is for that.
+// the first, in the order of the recording, can always be done. Nor do locks hold it up, under which nobody waits but
+// for time and other locks. With several takers of anything else it can, in principle; Workload::relieve() is for that.
+//
+// What is in the middle when the recording begins or ends: a task that slept before waits in its first operation; what
+// an object must have held is there at the start; what a task ran since its last switch counts up to the end, and then
+// it leaves, as does a task that sleeps: what it waits for is no longer asked (sleeps_open). A call without its end is
+// left out, and so is the lock that it is on.
 //
 // What the trace does not tell is counted in the report and bounded by the recorded times. Memory: the events of a
 // session (40 bytes each, at most `max_events`), then 16 bytes per operation.
@@ -62,6 +68,7 @@ struct ExtractReport {
   u32 tasks = 0;       // in the program
   u32 tasks_idle = 0;  // existed and never ran or woke: left out
   u32 tasks_own = 0;   // of the process that recorded and left out
+  u32 locks = 0;       // futexes that are locks
   // How the sleeps were read.
   u64 sleeps = 0;
   u64 sleeps_token = 0;
@@ -69,6 +76,7 @@ struct ExtractReport {
   u64 sleeps_full = 0;      // writer of a full object
   u64 sleeps_relative = 0;  // timer
   u64 sleeps_absolute = 0;
+  u64 sleeps_lock = 0;       // for a lock (extract_locks.h)
   u64 sleeps_futex = 0;      // woken from a futex, kept as who wakes whom
   u64 sleeps_pair = 0;       // woken by a task, object not known
   u64 sleeps_outside = 0;    // woken by an interrupt

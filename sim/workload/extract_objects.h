@@ -50,6 +50,7 @@ class ObjectTable {
     bool touched = false;
     bool taken_from = false;  // by a take or a poll
     bool saw_full = false;
+    bool saw_empty = false;  // a task that wanted to take slept
   };
   State& state(u32 index) { return states_[index]; }
   [[nodiscard]] const State& state(u32 index) const { return states_[index]; }

@@ -43,6 +43,7 @@ void Walk::on_enter(const KernelEvent& e, u32 event) {
   } else if (kind == kObjectFutex) {
     // A futex holds nothing that could be counted: it says who was woken by whom, which the wakeup says, too.
     call.amount = {};
+    if (std::binary_search(locks_.begin(), locks_.end(), e.b)) enter_lock(task, call, e);
   } else if (kind != kObjectNone && (call.amount.tokens || call.role == kCallReady)) {
     call.index = objects_.find(e.b);
   }
@@ -66,7 +67,7 @@ void Walk::on_exit_call(const KernelEvent& e) {
     return;
   }
   call.open = false;
-  if (call.index == kNone) return;
+  if (call.index == kNone || (call.lock && call.role == kCallTake)) return;
   ObjectTable::State& state = objects_.state(call.index);
   const u64 middle = call.enter_exec + (e.c - std::min(e.c, call.enter_exec)) / 2;
   if (call.role == kCallGive && call.amount.tokens && !call.done) {
@@ -86,10 +87,13 @@ void Walk::on_exit_call(const KernelEvent& e) {
     state.balance -= static_cast<i64>(tokens);
     const i64 lacks = -(state.balance + state.in_flight);
     if (lacks > 0) {
-      // Nobody is known who gave it. What an object held before anybody touched it may have been there at the start.
-      if (!state.touched) {
+      // Nobody is known who gave it. It may have been there at the start if nobody touched the object before, or if it
+      // was never seen empty and tasks give to it (what comes from outside comes in the course of time).
+      if (!state.touched || (state.gives > 0 && !state.saw_empty)) {
+        if (objects_.object(call.index).tokens == 0) report_.tokens_at_start += 1;
         objects_.object(call.index).tokens += static_cast<u64>(lacks);
-        report_.tokens_at_start += 1;
+        state.high += lacks;
+        state.full += state.saw_full ? lacks : 0;
       } else {
         outside(call.index, static_cast<u64>(lacks), call.enter_ns, e.cpu, true);
         report_.takes_unexplained += 1;
@@ -229,6 +233,10 @@ void Walk::resolve(u32 index, u32 waker, const KernelEvent& e, bool own_waker) {
   Task& task = tasks_[index];
   Call& call = task.call;
   const bool timer = task.fired_ns >= task.slept_ns && task.fired_ns != 0;
+  if (call.open && call.lock && call.role == kCallTake) {
+    report_.sleeps_lock += 1;
+    return;
+  }
   if (call.open && call.known && call.index != kNone) {
     const bool counts = call.amount.tokens && (call.role == kCallTake || call.role == kCallGive);
     if (counts && call.done) {
@@ -238,6 +246,7 @@ void Walk::resolve(u32 index, u32 waker, const KernelEvent& e, bool own_waker) {
     if (counts && call.role == kCallTake) {
       ObjectTable::State& state = objects_.state(call.index);
       write_take(task);
+      state.saw_empty = true;
       report_.sleeps_token += 1;
       const i64 supply = state.balance + state.in_flight;
       const i64 needs = call.amount.some ? 1 : static_cast<i64>(call.amount.tokens);

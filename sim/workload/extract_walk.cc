@@ -76,6 +76,7 @@ void Walk::exact(Task& task, u64 exec_ns, u64 ns) {
     const u64 shift = exec_ns - exec_at(task, ns);
     task.done += shift;
     task.exec_start += shift;
+    for (Moment& moment : task.moments) moment.exec += shift;
     task.exact = true;
   }
   task.anchor_exec = exec_ns;
@@ -242,6 +243,7 @@ void Walk::leave_cpu(const KernelEvent& e, u32 index) {
     task.overhead += options_.overheads.preempt_ns;
   advance(task, e.c);
   task.cpu = kNone;
+  note_moment(task, e.time_ns, false);
   if (e.flags & kSwitchPreempted || state == 0) return;
   if (state & kStateDead) {
     if (task.call.exits && !task.call.done) write_post(task);
@@ -274,6 +276,7 @@ void Walk::enter_cpu(const KernelEvent& e, u32 index) {
   task.anchor_exec = task.exact ? task.anchor_exec : task.done;
   task.anchor_ns = e.time_ns;
   task.anchor_foreign = cpus_[e.cpu].foreign;
+  note_moment(task, e.time_ns, true);
 }
 
 void Walk::on_irq(const KernelEvent& e) {

@@ -24,6 +24,7 @@ class Walk {
        const ExtractOptions&, ExtractReport&);
 
   void set_any_child(std::vector<i32> tgids) { any_child_ = std::move(tgids); }
+  void set_locks(std::vector<u64> identities) { locks_ = std::move(identities); }
   void run();
   Program finish();
 
@@ -42,11 +43,21 @@ class Walk {
     bool known = false;  // its end was recorded
     bool done = false;   // its operation is written
     bool exits = false;  // no call: the task's end, which gives a token to its parent
+    bool lock = false;   // on a futex that is a lock
+  };
+
+  struct Moment {  // of a switch
+    u64 ns = 0;
+    u64 exec = 0;
+    u32 ops = 0;  // written so far
+    bool running = false;
   };
 
   struct Task {
     std::vector<Op> ops;
     std::vector<u32> poll_members;
+    std::vector<Moment> moments;  // where there are locks
+    std::vector<u32> holds;       // locks that it had to wait for
     Call call;
     u64 exec_start = 0;  // exact or estimated CPU time at which the program begins
     u64 anchor_exec = 0;
@@ -114,6 +125,10 @@ class Walk {
   void on_affinity(const trace::KernelEvent&);
   void on_weight(const trace::KernelEvent&);
 
+  void enter_lock(Task&, Call&, const trace::KernelEvent&);
+  void write_take_before(Task&, u32 lock, u64 ns);
+  void note_moment(Task&, u64 ns, bool running);
+
   void resolve(u32 task, u32 waker, const trace::KernelEvent&, bool outside_task);
   void write_take(Task&);
   void write_post(Task&);
@@ -136,6 +151,8 @@ class Walk {
   std::vector<Cpu> cpus_;
   std::vector<u32> entries_;  // tasks in the order of the program
   std::vector<i32> any_child_;
+  std::vector<u64> locks_;            // identities, sorted
+  std::map<u32, u64> contended_;      // since when a lock's waiters wait, if nobody gave it back since
   std::map<i32, u32> weight_before_;  // told before the task was
   ObjectTable objects_;
   Program program_;

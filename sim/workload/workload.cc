@@ -1,14 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "sim/workload/workload.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <cstring>
 #include <tuple>
 
 #include "scheduler/core/check.h"
-#include "scheduler/core/hash.h"
 
 namespace reprise::sim {
 namespace {
@@ -35,8 +32,18 @@ Workload::Workload(const Program& program) : program_(program) {
   std::sort(later_.begin(), later_.end(), [&](u32 a, u32 b) {
     return std::tie(program.tasks[a].start_ns, a) < std::tie(program.tasks[b].start_ns, b);
   });
+  count_takes();
   instances_.reserve(program.max_instances);
   instance_of_.reserve(program.max_instances + 64);
+}
+
+void Workload::count_takes() {
+  if (program_.max_instances != program_.tasks.size()) return;
+  for (const Op& op : program_.ops)
+    if (op.code == OpCode::kLoop) return;
+  for (Place& place : places_) place.takes_left = 0;
+  for (const Op& op : program_.ops)
+    if (op.code == OpCode::kTake || op.code == OpCode::kTakeSome) places_[op.target].takes_left += 1;
 }
 
 void Workload::begin(Kernel& kernel) {
@@ -191,7 +198,7 @@ u32 Workload::wake_takers(Kernel& kernel, u32 object, WakeContext context) {
 
 void Workload::wake_posters(Kernel& kernel, u32 object) {
   Place& place = places_[object];
-  if (place.posters.empty() || place.tokens > program_.objects[object].low_water) return;
+  if (place.posters.empty() || (place.tokens > program_.objects[object].low_water && place.takes_left > 0)) return;
   // One at a time, as pipes and sockets do: who fills up again has woken a reader before, who wakes the next.
   const u32 i = place.posters.first;
   place.posters.first = instances_[i].next;
@@ -230,6 +237,8 @@ Workload::Result Workload::take(Kernel& kernel, u32 instance, const Op& op) {
     push(place.takers, instance);
     return Result::kBlock;
   }
+  if (place.takes_left != kNone) place.takes_left -= 1;
+  if (place.takes_left == 0 && bounded) wake_posters(kernel, op.target);
   if (place.tokens > place.promised && !place.takers.empty()) wake_takers(kernel, op.target, WakeContext::kTask);
   return task.blocked ? Result::kDoneAfterBlock : Result::kDone;
 }
@@ -258,7 +267,7 @@ Workload::Result Workload::post(Kernel& kernel, u32 instance, const Op& op, bool
     return Result::kDone;
   }
   const u64 room = object.capacity - std::min(object.capacity, place.tokens) + place.owed;
-  const bool may = !task.blocked || place.tokens <= object.low_water;
+  const bool may = !task.blocked || place.tokens <= object.low_water || place.takes_left == 0;
   // What does not fit into the empty object goes in pieces.
   const u64 piece = !may ? 0 : task.rest <= room ? task.rest : task.rest > object.capacity ? room : 0;
   if (piece > 0) {
@@ -526,61 +535,6 @@ void Workload::do_outside(Kernel& kernel) {
     signal(kernel, e.target, kEverybody, context);
   }
   arm_outside(kernel);
-}
-
-bool Workload::relieve(Kernel& kernel) {
-  for (u32 i = 0; i < instances_.size(); ++i) {
-    Instance& task = instances_[i];
-    if (task.state != State::kWaiting) continue;
-    const Op& op = program_.ops[task.pc];
-    Place& place = places_[op.target];
-    if (op.code == OpCode::kTake || op.code == OpCode::kTakeSome) {
-      put(kernel, op.target, place.owed + place.promised + task.rest, WakeContext::kHardirq);
-      wake_takers(kernel, op.target, WakeContext::kHardirq);
-    } else if (op.code == OpCode::kPost) {
-      place.owed += place.tokens + task.rest;
-      set_tokens(kernel, op.target, 0, WakeContext::kHardirq);
-      wake_posters(kernel, op.target);
-    } else {
-      continue;
-    }
-    stats_.relieved += 1;
-    return true;
-  }
-  return false;
-}
-
-std::string Workload::waiting(u32 limit) const {
-  std::string out;
-  u32 lines = 0, all = 0;
-  for (const Instance& task : instances_) {
-    if (task.state != State::kWaiting && task.state != State::kSleeping) continue;
-    if (++all > limit) continue;
-    ++lines;
-    const TaskProgram& program = program_.tasks[task.task];
-    const Op& op = program_.ops[task.pc];
-    out += fmt::format("{} ({}) waits in operation {} of {}: {} of object {}", program.tid,
-                       std::string_view(program.comm, strnlen(program.comm, sizeof program.comm)),
-                       task.pc - program.first_op, program.ops, name(op.code), op.target);
-    if (task.state == State::kWaiting && op.target < places_.size())
-      out += fmt::format(" (kind {}, identity {:x}), wants {}, has {}", program_.objects[op.target].kind,
-                         program_.objects[op.target].identity, task.rest, places_[op.target].tokens);
-    out += '\n';
-  }
-  if (all > lines) out += fmt::format("and {} more\n", all - lines);
-  return out;
-}
-
-u64 Workload::state_hash() const {
-  u64 hash = hash_bytes(std::as_bytes(std::span(instances_)), 0);
-  hash = hash_bytes(std::as_bytes(std::span(places_)), hash);
-  const u64 rest[] = {next_outside_, next_later_, alive_, stats_.wakes, stats_.takes_blocked};
-  return hash_bytes(std::as_bytes(std::span(rest)), hash);
-}
-
-u64 Workload::bytes() const {
-  return instances_.capacity() * sizeof(Instance) + places_.capacity() * sizeof(Place) +
-         (instance_of_.capacity() + first_instance_.capacity() + later_.capacity()) * sizeof(u32);
 }
 
 }  // namespace reprise::sim

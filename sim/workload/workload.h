@@ -8,7 +8,7 @@
 // and blocks. A post wakes as many waiters, in the order in which they came, as the tokens reach for that are not yet
 // promised to one woken before. A woken task has nothing yet: it looks again when it runs, and whoever ran before it
 // may have been faster (as with pipes, futexes and semaphores of the kernel). Writers of a full object wait likewise,
-// until it has drained to its low water.
+// until it has drained to its low water, or nobody will drain it any more: a recording ends in the middle of things.
 #pragma once
 
 #include <string>
@@ -97,12 +97,13 @@ class Workload final : public Behaviour {
     u64 owed = 0;  // taken by kTakeSome before it was there
     Queue takers;
     Queue posters;
-    u32 ready_waiters = 0;  // among takers, in kReady
-    u32 reserved = 0;
+    u32 ready_waiters = 0;   // among takers, in kReady
+    u32 takes_left = kNone;  // of all programs; kNone: not known, somebody takes in a loop
   };
   static_assert(sizeof(Place) == 48);
 
   [[nodiscard]] bool is_due(u32 task) const;
+  void count_takes();
   u32 make(Kernel&, u32 task, TaskId parent, TaskState state);
   void wait_from_start(Kernel&, u32 instance);
   void push(Queue&, u32 instance);

@@ -194,6 +194,131 @@ TEST(FutexTest, WaiterWokenOnItsWayToSleepWaitsForItsWakerAllTheSame) {
   play(x);
 }
 
+/// Task 1 is preempted while it holds the lock 7, which nobody sees; 2 comes, waits and has it then.
+EventTrace lock_turn() {
+  EventTrace t = threads(2);
+  t.at(0).run(0, 1);
+  t.at(100).run(0, 2);
+  t.at(120).futex_wait(2, 7).sleep(0, 1);
+  t.at(170).futex_wake(1, 7).wake(2, 1).leave(1, 1);
+  t.at(180).die(0, 2);
+  t.at(190).leave(2, 0);
+  t.at(200).futex_wake(2, 7).leave(2, 0);
+  t.at(210).die(0);
+  return t;
+}
+
+TEST(LockTest, HolderHasTakenItWhenTheFirstWaiterComes) {
+  const Extracted x = lock_turn().extract();
+  EXPECT_EQ(ops_of(x, 1), "run 100; take 0 x1; run 50; post 0 x1; run 10; exit");
+  EXPECT_EQ(ops_of(x, 2), "run 20; take 0 x1; run 20; post 0 x1; run 10; exit");
+  EXPECT_EQ(x.program.objects[0].tokens, 1u);
+  EXPECT_EQ(x.report.locks, 1u);
+  EXPECT_EQ(x.report.sleeps_lock, 1u);
+  play(x);
+}
+
+TEST(LockTest, WhoComesToAFreeLockHasItWhateverTheRecordedTurnsWere) {
+  const Extracted x = lock_turn().extract();
+  Program program = x.program;
+  std::swap(program.tasks[0], program.tasks[1]);  // who waited runs first
+  FakeKernel kernel(1);
+  Workload workload(program);
+  workload.begin(kernel);
+  kernel.run(workload);
+  EXPECT_TRUE(workload.finished());
+  EXPECT_EQ(workload.stats().takes_blocked, 0u);
+}
+
+TEST(LockTest, HolderThatSleptMeanwhileHeldItAllTheTime) {
+  EventTrace t = threads(2);
+  t.at(0).run(0, 1);
+  t.at(50).enter(1, EventTrace::kNanosleepCall, trace::kCallSleep).sleep(0, 2);
+  t.at(70).futex_wait(2, 7).sleep(0);
+  t.at(150).timer(1, 150, trace::kTimerSleep).wake(1, 0, trace::kWakeHardirq).run(0, 1);
+  t.at(160).leave(1, 0);
+  t.at(170).futex_wake(1, 7).wake(2, 1).leave(1, 1);
+  t.at(180).die(0, 2);
+  t.at(190).leave(2, 0).futex_wake(2, 7).leave(2, 0);
+  t.at(200).die(0);
+  const Extracted x = t.extract();
+  EXPECT_EQ(ops_of(x, 1), "run 50; take 0 x1; sleep 100; run 20; post 0 x1; run 10; exit");
+  play(x);
+}
+
+TEST(LockTest, WaiterWhomAnotherOvertakesHasWaitedOnce) {
+  EventTrace t = threads(2, 2);
+  t.at(0).run(0, 1).run(1, 2);
+  t.at(10).futex_wait(2, 7).sleep(1);
+  t.at(20).futex_wake(1, 7).wake(2, 1).leave(1, 1);  // and takes it again at once
+  t.at(30).run(1, 2).at(40).leave(2, 0).futex_wait(2, 7).sleep(1);
+  t.at(60).futex_wake(1, 7).wake(2, 1).leave(1, 1);
+  t.at(70).run(1, 2).at(80).leave(2, 0).futex_wake(2, 7).leave(2, 0);
+  t.at(90).die(0).die(1);
+  const Extracted x = t.extract();
+  EXPECT_EQ(ops_of(x, 1), "run 10; take 0 x1; run 10; post 0 x1; run 20; take 0 x1; run 20; post 0 x1; run 30; exit");
+  EXPECT_EQ(ops_of(x, 2), "run 10; take 0 x1; run 20; post 0 x1; run 10; exit");
+  EXPECT_EQ(x.report.sleeps_lock, 2u);
+  play(x);
+}
+
+TEST(LockTest, LockUnderWhichSomebodyWaitsForATaskKeepsItsRecordedTurns) {
+  // 2 waits under the lock for 1, which has the lock in its turn before: in another order neither could go on.
+  EventTrace t = threads(2);
+  t.at(0).run(0, 1);
+  t.at(100).run(0, 2);
+  t.at(120).futex_wait(2, 7).sleep(0, 1);
+  t.at(170).futex_wake(1, 7).wake(2, 1).leave(1, 1);
+  t.at(180).run(0, 2);
+  t.at(190).leave(2, 0).futex_wait(2, 8).sleep(0, 1);
+  t.at(200).futex_wake(1, 8).wake(2, 1).leave(1, 1);
+  t.at(210).die(0, 2);
+  t.at(220).leave(2, 0).futex_wake(2, 7).leave(2, 0);
+  t.at(230).die(0);
+  const Extracted x = t.extract();
+  EXPECT_EQ(x.report.locks, 0u);
+  EXPECT_EQ(x.report.sleeps_futex, 2u);
+  EXPECT_EQ(x.report.sleeps, 2u);  // counted once, though read twice
+  play(x);
+}
+
+TEST(LockTest, ConditionThatTwoTasksPassOnIsNoLock) {
+  // Each wakes the other and then waits: as a lock, who gave it back could take it again at once.
+  EventTrace t = threads(2);
+  t.at(0).run(0, 1);
+  t.at(10).futex_wait(1, 7).sleep(0, 2);
+  t.at(20).futex_wake(2, 7).wake(1, 2).leave(2, 1);
+  t.at(30).futex_wait(2, 7).sleep(0, 1);
+  t.at(40).leave(1, 0).futex_wake(1, 7).wake(2, 1).leave(1, 1);
+  t.at(50).die(0, 2);
+  t.at(60).leave(2, 0).die(0);
+  const Extracted x = t.extract();
+  EXPECT_EQ(x.report.locks, 0u);
+  play(x);
+}
+
+TEST(ExtractTest, PipeThatWasNeverSeenEmptyHeldWhatItsWritersDidNotGive) {
+  EventTrace t = threads(2);
+  const auto call = [&](i32 tid, u32 number, u8 role) {
+    t.enter(tid, number, role, EventTrace::pipe(3)).leave(tid, 100);
+  };
+  t.at(0).run(0, 1);
+  t.at(10);
+  call(1, EventTrace::kWriteCall, trace::kCallGive);
+  t.at(20).die(0, 2);
+  for (u64 ns = 30; ns < 60; ns += 10) {
+    t.at(ns);
+    call(2, EventTrace::kReadCall, trace::kCallTake);
+  }
+  t.at(60).die(0);
+  const Extracted x = t.extract();
+  ASSERT_EQ(x.program.objects.size(), 1u);
+  EXPECT_EQ(x.program.objects[0].tokens, 200u);
+  EXPECT_TRUE(x.program.outside.empty());
+  EXPECT_EQ(x.report.tokens_at_start, 1u);
+  play(x);
+}
+
 TEST(ExtractTest, TasksThatAreCutAtBothEndsKeepWhatIsKnown) {
   EventTrace t = threads(3);
   t.at(0).run(0, 2);

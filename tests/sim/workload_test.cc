@@ -56,6 +56,23 @@ TEST(WorkloadTest, TakeBlocksUntilEnoughIsPosted) {
   EXPECT_EQ(run.workload.stats().wakes, 1u);
 }
 
+TEST(WorkloadTest, WriterDoesNotWaitForLowWaterThatNobodyWillReach) {
+  ProgramBuilder b;
+  const u32 pipe = b.object(ObjectType::kTokens, 0, 10, 2);
+  b.begin(b.declare({}));
+  b.op(OpCode::kPost, pipe, 6);
+  b.op(OpCode::kPost, pipe, 6);
+  b.end();
+  b.begin(b.declare({}));
+  b.run(100);
+  b.op(OpCode::kTake, pipe, 3);
+  b.op(OpCode::kLeave);
+  b.end();
+  Played run(b);
+  EXPECT_TRUE(run.workload.finished()) << run.workload.waiting();
+  EXPECT_EQ(run.workload.stats().posts_blocked, 1u);
+}
+
 TEST(WorkloadTest, TakeOfWhatIsThereDoesNotBlock) {
   ProgramBuilder b;
   const u32 pipe = b.object(ObjectType::kTokens);
