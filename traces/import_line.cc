@@ -165,7 +165,7 @@ bool short_task(string_view text, LineTask& task) {
   if (!take_last_number(text, task.tid) || !text.ends_with(':')) return false;
   text.remove_suffix(1);
   task.comm = text;
-  return true;
+  return text.size() < 16;  // TASK_COMM_LEN, with the zero
 }
 
 bool long_switch(string_view left, string_view right, Line& line) {
