@@ -61,7 +61,8 @@ TEST(OrderedEventsTest, PutsFramesThatOverlapInOrder) {
 
 TEST(OrderedEventsTest, CountsWhatComesTooLate) {
   OrderedEvents ordered([](const KernelEvent&) {});
-  const KernelEvent events[] = {make(10 * kNsPerSec, kSwitch, 1), make(20 * kNsPerSec, kSwitch, 1), make(1, kSwitch, 1)};
+  const KernelEvent events[] = {make(10 * kNsPerSec, kSwitch, 1), make(20 * kNsPerSec, kSwitch, 1),
+                                make(1, kSwitch, 1)};
   ordered.add(events);
   ordered.finish();
   EXPECT_EQ(ordered.late(), 1u);
@@ -174,7 +175,8 @@ TEST(ExportTest, APieceThatBeginsAtASnapshotIsNotAnonymized) {
   ASSERT_TRUE((*writer)->add_snapshot({.step = 100, .time_ns = 5, .state = state}));
   ASSERT_TRUE((*writer)->finish());
   auto reader = Reader::open(path);
-  const auto done = export_trace(*reader, ::testing::TempDir() + "out.rtrace", {.form = ExportForm::kTrace, .anonymize = true});
+  const auto done =
+      export_trace(*reader, ::testing::TempDir() + "out.rtrace", {.form = ExportForm::kTrace, .anonymize = true});
   ASSERT_FALSE(done);
   EXPECT_EQ(done.error().code, ExitCode::kBadInput);
 }

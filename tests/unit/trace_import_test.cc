@@ -54,7 +54,8 @@ TEST(ImportLineTest, ReadsBothSpellingsOfASwitch) {
   const Line l = parse_line(
       "   hackbench  21338 [001] 37458.416454001: sched:sched_switch: prev_comm=hackbench prev_pid=21338 prev_prio=120 "
       "prev_state=S ==> next_comm=swapper/1 next_pid=0 next_prio=120");
-  const Line s = parse_line("   hackbench  21338 [001] 37458.416454001: sched:sched_switch: hackbench:21338 [120] S ==> swapper/1:0 [120]");
+  const Line s = parse_line(
+      "   hackbench  21338 [001] 37458.416454001: sched:sched_switch: hackbench:21338 [120] S ==> swapper/1:0 [120]");
   for (const Line& line : {l, s}) {
     EXPECT_EQ(line.kind, kSwitch);
     EXPECT_EQ(line.time_ns, 37458416454001u);
@@ -78,7 +79,8 @@ TEST(ImportLineTest, ACommMayHoldBlanksColonsBracketsAndArrows) {
   EXPECT_EQ(l.other.tid, 4);
   EXPECT_EQ(l.other.priority, 98);
   EXPECT_TRUE(l.preempted);
-  const Line s = parse_line("a-b-77 [000] d..2. 5.000001: sched_switch: a:1 [3] S ==> x:77 [120] D|K ==> my task:9:10 [49]");
+  const Line s =
+      parse_line("a-b-77 [000] d..2. 5.000001: sched_switch: a:1 [3] S ==> x:77 [120] D|K ==> my task:9:10 [49]");
   EXPECT_EQ(s.kind, kSwitch);
   EXPECT_EQ(s.task.comm, "a:1 [3] S ==> x");
   EXPECT_EQ(s.other.comm, "my task:9");
@@ -100,10 +102,11 @@ TEST(ImportLineTest, ReadsTheHeadsOfEachTool) {
     char context;
   };
   const std::string event = " 12.000345: sched_wakeup: bash:7 [120] CPU:001";
-  for (const Case& c : {Case{"  <idle>-0     [002] d.h3.", 0, 0, 2, 'h'}, Case{"bash-12  [003]", 12, 0, 3, '.'},
-                        Case{"a b-12  (   11) [003] ..s1", 12, 11, 3, 's'}, Case{"x-12 (-----) [003] ....", 12, 0, 3, '.'},
-                        Case{"perf  21/22 [010]", 22, 21, 10, '.'}, Case{":-1   -1 [001]", 0, 0, 1, '.'},
-                        Case{"  <idle>-0       5d.H2.", 0, 0, 5, 'H'}, Case{"kworker/u8:2-e-99 [000] d..2", 99, 0, 0, '.'}}) {
+  for (const Case& c :
+       {Case{"  <idle>-0     [002] d.h3.", 0, 0, 2, 'h'}, Case{"bash-12  [003]", 12, 0, 3, '.'},
+        Case{"a b-12  (   11) [003] ..s1", 12, 11, 3, 's'}, Case{"x-12 (-----) [003] ....", 12, 0, 3, '.'},
+        Case{"perf  21/22 [010]", 22, 21, 10, '.'}, Case{":-1   -1 [001]", 0, 0, 1, '.'},
+        Case{"  <idle>-0       5d.H2.", 0, 0, 5, 'H'}, Case{"kworker/u8:2-e-99 [000] d..2", 99, 0, 0, '.'}}) {
     const Line line = parse_line(c.text + event);
     EXPECT_EQ(line.kind, kWakeup) << c.text;
     EXPECT_EQ(line.current, c.tid) << c.text;
@@ -121,7 +124,8 @@ TEST(ImportLineTest, ReadsTheOtherEvents) {
   EXPECT_EQ(fork.task.tid, 1);
   EXPECT_EQ(fork.other.tid, 2);
   EXPECT_EQ(fork.other.comm, "c d");
-  const Line exec = parse_line("a 1 [000] 5.1: sched:sched_process_exec: filename=/usr/bin/a-very-long-program-name pid=1 old_pid=1");
+  const Line exec =
+      parse_line("a 1 [000] 5.1: sched:sched_process_exec: filename=/usr/bin/a-very-long-program-name pid=1 old_pid=1");
   EXPECT_EQ(exec.kind, kExec);
   EXPECT_EQ(exec.task.comm, "a-very-long-pro");
   EXPECT_EQ(parse_line("a 1 [000] 5.1: sched:sched_process_exit: comm=a pid=1 prio=120 group_dead=true").kind, kExit);
@@ -147,9 +151,11 @@ TEST(ImportLineTest, CountsWhatTheToolsLost) {
 
 TEST(ImportLineTest, WhatIsMalformedIsNotUnderstood) {
   for (const char* text :
-       {"x", ": : :", "a 1 [000] 5.1: sched_switch: a:1 [120] S ==>", "a 1 [000] 5.1: sched_switch: a:1 [120] ? ==> b:2 [120]",
-        "a 1 [000] 5.1: sched_switch:", "a 1 [0x0] 5.1: sched_waking: comm=a pid=1", "a [000] 5.1: sched_waking: comm=a pid=1",
-        "a 1 [000] 5.1234567890: sched_waking: comm=a pid=1 prio=1", "a 1 [000] 99999999999999999999.1: sched_waking: comm=a pid=1",
+       {"x", ": : :", "a 1 [000] 5.1: sched_switch: a:1 [120] S ==>",
+        "a 1 [000] 5.1: sched_switch: a:1 [120] ? ==> b:2 [120]",
+        "a 1 [000] 5.1: sched_switch:", "a 1 [0x0] 5.1: sched_waking: comm=a pid=1",
+        "a [000] 5.1: sched_waking: comm=a pid=1", "a 1 [000] 5.1234567890: sched_waking: comm=a pid=1 prio=1",
+        "a 1 [000] 99999999999999999999.1: sched_waking: comm=a pid=1",
         "a 1 [000] 5.1: sched_waking: comm=a pid=99999999999 prio=1", "[[[[]]]] 5.1: sched_waking: x"})
     EXPECT_EQ(parse_line(text).kind, kNotUnderstood) << text;
 }
@@ -217,7 +223,8 @@ TEST(ImportTest, LossesBecomeLosses) {
 }
 
 std::string switch_at(u64 us) {
-  return "  a 5 [000] 1." + std::to_string(1'000'000 + us).substr(1) + ": sched:sched_switch: a:5 [120] S ==> b:6 [120]\n";
+  return "  a 5 [000] 1." + std::to_string(1'000'000 + us).substr(1) +
+         ": sched:sched_switch: a:5 [120] S ==> b:6 [120]\n";
 }
 
 TEST(ImportTest, LinesThatAreALittleOutOfOrderArePutInOrder) {
