@@ -36,9 +36,9 @@ class Anonymizer {
   [[nodiscard]] u64 object(u64 object);
   void syscall(KernelEvent&, i32 tid);
 
-  std::unordered_map<i32, i32> numbers_;          // looked up, never walked over
-  std::unordered_set<i32> kernel_threads_;        // by the recorded tid
-  std::unordered_set<i32> waits_for_child_;       // the call that a task is in returns a pid
+  std::unordered_map<i32, i32> numbers_;     // looked up, never walked over
+  std::unordered_set<i32> kernel_threads_;   // by the recorded tid
+  std::unordered_set<i32> waits_for_child_;  // the call that a task is in returns a pid
   std::vector<Event> events_;
 };
 

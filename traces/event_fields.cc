@@ -17,7 +17,6 @@ std::string_view name_in(const std::string_view (&names)[N], u64 number) {
   return number < N ? names[number] : std::string_view("unknown");
 }
 
-
 void timer(const KernelEvent& e, EventFieldSink& out) {
   const u32 kind = e.flags & kTimerKindMask;
   out.text(field_index("kind"), name_in(kTimers, kind));

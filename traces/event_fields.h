@@ -13,12 +13,12 @@ namespace reprise::trace {
 
 /// In the order of CSV's columns.
 inline constexpr std::array<std::string_view, 41> kEventFieldNames = {
-    "prev_tid",   "prev_comm",   "prev_state",  "prev_class", "next_class",   "preempted",    "waker_tid",
-    "waker_comm", "context",     "runnable",    "new",        "parent_tid",   "tgid",         "start_time_ns",
-    "weight",     "mark_kernel", "mark_own",    "old_tid",    "cpu_time_ns",  "generation",   "reason",
-    "answer",     "queue",       "vtime",       "which_cpu",  "online",       "kind",         "number",
-    "role",       "object",      "set",         "result",     "duration_ns",  "cause_tid",    "sleeper_tid",
-    "armed",      "absolute",    "expiry_ns",   "slack_ns",   "mask",         "allowed_cpus"};
+    "prev_tid",   "prev_comm",   "prev_state", "prev_class", "next_class",  "preempted",   "waker_tid",
+    "waker_comm", "context",     "runnable",   "new",        "parent_tid",  "tgid",        "start_time_ns",
+    "weight",     "mark_kernel", "mark_own",   "old_tid",    "cpu_time_ns", "generation",  "reason",
+    "answer",     "queue",       "vtime",      "which_cpu",  "online",      "kind",        "number",
+    "role",       "object",      "set",        "result",     "duration_ns", "cause_tid",   "sleeper_tid",
+    "armed",      "absolute",    "expiry_ns",  "slack_ns",   "mask",        "allowed_cpus"};
 
 [[nodiscard]] consteval std::size_t field_index(std::string_view name) {
   for (std::size_t i = 0; i < kEventFieldNames.size(); ++i)

@@ -104,8 +104,7 @@ void Exporter::finish_session() {
 // The trace again. Frames stay in the order of the file, so events need no putting in order.
 class TraceCopy {
  public:
-  TraceCopy(Reader& reader, Writer& writer, bool anonymize)
-      : reader_(reader), writer_(writer), anonymize_(anonymize) {}
+  TraceCopy(Reader& reader, Writer& writer, bool anonymize) : reader_(reader), writer_(writer), anonymize_(anonymize) {}
 
   Expected<ExportResult> run();
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// Perfetto's trace format: what the kernel did as ftrace events, a bundle per CPU, so that CPU and thread tracks appear;
-// the queue and the scheduler's steps as counter tracks.
+// Perfetto's trace format: what the kernel did as ftrace events, a bundle per CPU, so that CPU and thread tracks
+// appear; the queue and the scheduler's steps as counter tracks.
 //
 // All times are CLOCK_BOOTTIME, which is what Perfetto takes times for that say nothing else.
 #include <protozero/pbf_writer.hpp>
@@ -21,8 +21,8 @@ constexpr std::size_t kBundleBytes = 32u << 10;
 constexpr u32 kKernelSequence = 1, kCounterSequence = 2;
 enum Track : u64 { kWaiting = 1, kEvents = 2, kDecisions = 3, kStepTime = 4 };
 
-// As the kernel's own sched_switch reports it (__trace_sched_switch_state, from 4.14 on): one bit of TASK_REPORT, 0x80 for
-// an idle kernel thread, 0x100 for preempted.
+// As the kernel's own sched_switch reports it (__trace_sched_switch_state, from 4.14 on): one bit of TASK_REPORT, 0x80
+// for an idle kernel thread, 0x100 for preempted.
 u64 reported_state(const KernelEvent& event) {
   constexpr u64 kReport = 0x7f, kDead = 0x80, kIdle = 0x402, kUninterruptible = 0x2;
   const u64 state = event.b & 0xffffffff;

@@ -96,8 +96,8 @@ class JsonLinesForm final : public Form {
                    info.boottime_offset_ns);
     bool first = true;
     for (const SessionTask& task : info.tasks) {
-      fmt::format_to(std::back_inserter(line_), R"({}{{"tid":{},"tgid":{},"comm":"{}","weight":{}}})",
-                     first ? "" : ",", task.tid, task.tgid, json_escape(comm_view(task.comm)), task.weight);
+      fmt::format_to(std::back_inserter(line_), R"({}{{"tid":{},"tgid":{},"comm":"{}","weight":{}}})", first ? "" : ",",
+                     task.tid, task.tgid, json_escape(comm_view(task.comm)), task.weight);
       first = false;
     }
     out_.write(line_ += "]}\n");

@@ -144,8 +144,8 @@ std::string timer_text(const KernelEvent& e) {
 std::string details_text(const KernelEvent& e) {
   switch (e.type) {
     case KernelEventType::kWaking:
-      return fmt::format("waker={} context={}{}", static_cast<i32>(e.a), kContexts[e.flags & kWakeContextMask],
-                         (e.flags & kWakeRunnable) != 0 ? " runnable" : "");
+      return fmt::format("waker={} context={}{}{}", static_cast<i32>(e.a), kContexts[e.flags & kWakeContextMask],
+                         (e.flags & kWakeRunnable) != 0 ? " runnable" : "", (e.flags & kWakeNew) != 0 ? " new" : "");
     case KernelEventType::kSwitch:
       return switch_text(e);
     case KernelEventType::kBypass:

@@ -38,7 +38,8 @@ class Lines {
       const auto* begin = buffer_.data() + at_;
       const auto* end = std::find(begin, static_cast<const u8*>(buffer_.data() + have_), u8{'\n'});
       const auto bytes = static_cast<std::size_t>(end - begin);
-      line.append(reinterpret_cast<const char*>(begin), std::min(bytes, kMaxLineBytes - std::min(kMaxLineBytes, line.size())));
+      line.append(reinterpret_cast<const char*>(begin),
+                  std::min(bytes, kMaxLineBytes - std::min(kMaxLineBytes, line.size())));
       at_ += bytes;
       if (at_ == have_) continue;
       ++at_;
@@ -124,7 +125,8 @@ Expected<void> Importer::survey(Line& line) {
       break;
   }
   if (line.cpu >= kMaxTopologyCpus)
-    return fail(ExitCode::kBadInput, "names CPU " + std::to_string(line.cpu), path_ + ", line " + std::to_string(line.number),
+    return fail(ExitCode::kBadInput, "names CPU " + std::to_string(line.cpu),
+                path_ + ", line " + std::to_string(line.number),
                 "CPUs are numbered 0 to " + std::to_string(kMaxTopologyCpus - 1));
   survey_.take(line);
   ++result_.events;
@@ -223,10 +225,11 @@ Expected<ImportResult> Importer::run() {
   if (auto surveyed = read([this](Line& line) { return survey(line); }); !surveyed)
     return std::unexpected(surveyed.error());
   if (result_.events == 0) {
-    const std::string what = result_.lines == 0 ? "is empty"
-                             : result_.unneeded > 0
-                                 ? "holds events, but none of the scheduler's switches and wakeups"
-                                 : "is not understood: no line of it is an event that perf script or trace-cmd report prints";
+    const std::string what =
+        result_.lines == 0 ? "is empty"
+        : result_.unneeded > 0
+            ? "holds events, but none of the scheduler's switches and wakeups"
+            : "is not understood: no line of it is an event that perf script or trace-cmd report prints";
     return fail(ExitCode::kBadInput, what, path_, kHint);
   }
   if (auto begun = begin(); !begun) return std::unexpected(begun.error());

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// A trace from what other tools print: `perf script` of a `perf sched record`, and `trace-cmd report` (or the kernel's own
-// trace file). It is like a passive recording: kernel events, no steps. What is taken and what becomes of it:
+// A trace from what other tools print: `perf script` of a `perf sched record`, and `trace-cmd report` (or the kernel's
+// own trace file). It is like a passive recording: kernel events, no steps. What is taken and what becomes of it:
 // docs/interchange.md.
 #pragma once
 
@@ -18,10 +18,10 @@ struct ImportOptions {
 
 struct ImportResult {
   u64 lines = 0;
-  u64 events = 0;     // lines that became kernel events
-  u64 switches = 0;   // of them
-  u64 unneeded = 0;   // lines of events that a trace has no place for (sched_stat_runtime, sched_migrate_task...)
-  u64 comments = 0;   // empty lines, headers
+  u64 events = 0;    // lines that became kernel events
+  u64 switches = 0;  // of them
+  u64 unneeded = 0;  // lines of events that a trace has no place for (sched_stat_runtime, sched_migrate_task...)
+  u64 comments = 0;  // empty lines, headers
   u64 not_understood = 0;
   std::vector<u64> not_understood_at;  // the first few line numbers
   std::string first_not_understood;    // that line, cut to 120 bytes

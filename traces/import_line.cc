@@ -15,9 +15,7 @@ string_view trim(string_view text) {
   return text.substr(first, text.find_last_not_of(" \t\r") - first + 1);
 }
 
-bool digits(string_view text) {
-  return !text.empty() && text.find_first_not_of("0123456789") == string_view::npos;
-}
+bool digits(string_view text) { return !text.empty() && text.find_first_not_of("0123456789") == string_view::npos; }
 
 template <typename Number>
 bool number(string_view text, Number& out) {
@@ -165,7 +163,7 @@ bool short_task(string_view text, LineTask& task) {
   if (!take_last_number(text, task.tid) || !text.ends_with(':')) return false;
   text.remove_suffix(1);
   task.comm = text;
-  return true;
+  return text.size() < 16;  // TASK_COMM_LEN, with the zero
 }
 
 bool long_switch(string_view left, string_view right, Line& line) {
@@ -236,14 +234,10 @@ struct Known {
   bool (*parse)(string_view, Line&);
 };
 constexpr Known kKnown[] = {
-    {"sched_switch", LineKind::kSwitch, switched},
-    {"sched_waking", LineKind::kWaking, woken},
-    {"sched_wakeup", LineKind::kWakeup, woken},
-    {"sched_wakeup_new", LineKind::kWakeupNew, woken},
-    {"sched_process_fork", LineKind::kFork, forked},
-    {"sched_process_exec", LineKind::kExec, execed},
-    {"sched_process_exit", LineKind::kExit, woken},
-    {"task_rename", LineKind::kRename, renamed},
+    {"sched_switch", LineKind::kSwitch, switched},   {"sched_waking", LineKind::kWaking, woken},
+    {"sched_wakeup", LineKind::kWakeup, woken},      {"sched_wakeup_new", LineKind::kWakeupNew, woken},
+    {"sched_process_fork", LineKind::kFork, forked}, {"sched_process_exec", LineKind::kExec, execed},
+    {"sched_process_exit", LineKind::kExit, woken},  {"task_rename", LineKind::kRename, renamed},
 };
 
 /// "CPU:1 [LOST 12 EVENTS]" of trace-cmd and tracefs; "PERF_RECORD_LOST lost 12" of perf script --show-lost-events.
@@ -271,8 +265,8 @@ bool comment(string_view text) {
 
 std::optional<u32> parse_state(string_view text, bool& preempted) {
   // The letters of TASK_STATE_TO_CHAR (fs/proc/array.c) and of the older tracepoint's list.
-  constexpr std::pair<char, u32> kStates[] = {{'R', 0},    {'S', 0x1},  {'D', 0x2},   {'T', 0x4},   {'t', 0x8},
-                                              {'X', 0x10}, {'Z', 0x20}, {'P', 0x40},  {'I', 0x402}, {'x', 0x80},
+  constexpr std::pair<char, u32> kStates[] = {{'R', 0},     {'S', 0x1},   {'D', 0x2},  {'T', 0x4},   {'t', 0x8},
+                                              {'X', 0x10},  {'Z', 0x20},  {'P', 0x40}, {'I', 0x402}, {'x', 0x80},
                                               {'K', 0x100}, {'W', 0x200}, {'N', 0x400}};
   u32 state = 0;
   preempted = false;

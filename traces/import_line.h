@@ -40,11 +40,11 @@ struct LineTask {
 struct Line {
   LineKind kind = LineKind::kNotUnderstood;
   u64 time_ns = 0;
-  u64 number = 0;  // of the line; from 1
-  u32 cpu = 0;     // kLost: ~0 where it is not known
-  i32 current = 0;      // the task that ran
+  u64 number = 0;        // of the line; from 1
+  u32 cpu = 0;           // kLost: ~0 where it is not known
+  i32 current = 0;       // the task that ran
   i32 current_tgid = 0;  // 0: the line does not tell
-  char context = '.';   // of latency flags: h or H in a hardware interrupt, s in a softirq, Z or z in an NMI
+  char context = '.';    // of latency flags: h or H in a hardware interrupt, s in a softirq, Z or z in an NMI
   LineTask task, other;
   u32 state = 0;  // as task_struct::__state
   bool preempted = false;

@@ -14,21 +14,22 @@ namespace reprise::trace {
 
 enum class KernelEventType : u8 {
   kNone = 0,
-  kWaking = 1,     // tracepoint sched_waking. tid: who is woken; a: tid of the task that caused it, 0: none did (see
-                   //   WakeContext); flags: WakeContext | kWakeRunnable | kWakeNew. A target in state TASK_RUNNING gives no event
-  kSwitch = 2,     // sched_switch. tid: next; a: previous tid; b: prev_state | prev class << 32 | next class << 40
-                   //   (TaskClass); c: previous task's CPU time; flags: kSwitchPreempted. Tid 0 is the idle task.
-                   //   Involuntary: kSwitchPreempted, or prev_state 0 (slice end, yield)
-  kBypass = 3,     // ops.enqueue decided by the dispatcher itself. tid; a: generation; flags: BypassReason
-  kAnswer = 4,     // a decision was carried out. tid; a: generation; flags: AnswerResult; b: queue; c: decision's vtime
-  kDequeue = 5,    // ops.dequeue. tid; a: generation; b: the kernel's dequeue flags
-  kFork = 6,       // sched_process_fork. tid: child; a: parent's tid; b: child's start time; c: child's tgid;
-                   //   flags: TaskMark. A kName of the child follows
-  kExec = 7,       // sched_process_exec. tid; a: tid before; b, c: comm
-  kExit = 8,       // sched_process_exit. tid; b: CPU time. The task still runs for a while, to a last kSwitch
-  kTask = 9,       // a task that exists at attach. tid; a: tgid; b: start time; c: weight; flags: TaskMark. Its kName,
-                   //   and kAffinity where it may not use all CPUs, follow
-  kName = 10,      // task_rename, and after kFork and kTask. tid; b, c: comm, 16 bytes
+  kWaking = 1,   // tracepoint sched_waking. tid: who is woken; a: tid of the task that caused it, 0: none did (see
+                 //   WakeContext); flags: WakeContext | kWakeRunnable | kWakeNew. A target in state TASK_RUNNING gives
+                 //   no event
+  kSwitch = 2,   // sched_switch. tid: next; a: previous tid; b: prev_state | prev class << 32 | next class << 40
+                 //   (TaskClass); c: previous task's CPU time; flags: kSwitchPreempted. Tid 0 is the idle task.
+                 //   Involuntary: kSwitchPreempted, or prev_state 0 (slice end, yield)
+  kBypass = 3,   // ops.enqueue decided by the dispatcher itself. tid; a: generation; flags: BypassReason
+  kAnswer = 4,   // a decision was carried out. tid; a: generation; flags: AnswerResult; b: queue; c: decision's vtime
+  kDequeue = 5,  // ops.dequeue. tid; a: generation; b: the kernel's dequeue flags
+  kFork = 6,     // sched_process_fork. tid: child; a: parent's tid; b: child's start time; c: child's tgid;
+                 //   flags: TaskMark. A kName of the child follows
+  kExec = 7,     // sched_process_exec. tid; a: tid before; b, c: comm
+  kExit = 8,     // sched_process_exit. tid; b: CPU time. The task still runs for a while, to a last kSwitch
+  kTask = 9,     // a task that exists at attach. tid; a: tgid; b: start time; c: weight; flags: TaskMark. Its kName,
+                 //   and kAffinity where it may not use all CPUs, follow
+  kName = 10,    // task_rename, and after kFork and kTask. tid; b, c: comm, 16 bytes
   kAffinity = 11,  // ops.set_cpumask. tid; a: number of the mask's word; b: the word; c: CPUs allowed in all
   kWeight = 12,    // ops.set_weight. tid; a: weight
   kCpu = 13,       // CPU on or off line. a: cpu; flags: 1 on
@@ -56,8 +57,8 @@ inline constexpr u8 kKernelEventTypeLast = 18;
 /// Where the waker ran, by the NMI, hardirq and softirq-serving bits of preempt_count. A task with bottom halves
 /// disabled is in task context. In kWakeTask the cause is the running task; in kWakeSoftirq the task that raised the
 /// softirq, as one that sends over loopback does, or none when an interrupt raised it; otherwise there is none.
-/// kWakeRunnable: the target had not left the CPU or its run queue yet; it stays runnable. kWakeNew: a task that was just
-/// forked becomes runnable (sched_wakeup_new); imported traces only, elsewhere kFork says it.
+/// kWakeRunnable: the target had not left the CPU or its run queue yet; it stays runnable. kWakeNew: a task that was
+/// just forked becomes runnable (sched_wakeup_new); imported traces only, elsewhere kFork says it.
 enum WakeContext : u8 {
   kWakeTask = 0,
   kWakeSoftirq = 1,

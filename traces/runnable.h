@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// How many tasks are runnable and wait for a CPU, as the kernel's events tell. Tasks that were waiting when the recording
-// began are counted from the first event that says so. Thread safety: none.
+// How many tasks are runnable and wait for a CPU, as the kernel's events tell. Tasks that were waiting when the
+// recording began are counted from the first event that says so. Thread safety: none.
 #pragma once
 
 #include <unordered_set>

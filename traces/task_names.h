@@ -15,9 +15,7 @@
 namespace reprise::trace {
 
 /// A comm, of at most 16 bytes, to where it ends.
-[[nodiscard]] inline std::string_view comm_view(const char (&comm)[16]) {
-  return {comm, ::strnlen(comm, sizeof comm)};
-}
+[[nodiscard]] inline std::string_view comm_view(const char (&comm)[16]) { return {comm, ::strnlen(comm, sizeof comm)}; }
 /// The comm that kName and kExec carry.
 [[nodiscard]] std::string comm_of(const KernelEvent&);
 /// Puts a comm (cut to 15 bytes) into b and c of a kName or kExec.

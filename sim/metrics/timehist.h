@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// Each stay of a task on a CPU, with what came before it: the columns of `perf sched timehist`, by its definitions, so that
-// the same recording gives the same numbers.
+// Each stay of a task on a CPU, with what came before it: the columns of `perf sched timehist`, by its definitions, so
+// that the same recording gives the same numbers.
 //
 //   run time   from the CPU's switch before to this one
 //   sch delay  from becoming runnable (woken, forked, or switched out while runnable) to switched in
@@ -30,7 +30,7 @@ class TimeHistory {
 
  private:
   struct Task {
-    u64 left_ns = 0;   // 0: not known, in both
+    u64 left_ns = 0;  // 0: not known, in both
     u64 ready_ns = 0;
   };
   void ready(i32 tid, u64 time_ns);

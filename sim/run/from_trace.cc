@@ -83,11 +83,9 @@ u64 setting(const trace::SessionInfo& info, std::string_view name, u64 otherwise
 
 SimOptions machine_of(const trace::SessionInfo& info) {
   SimOptions machine;
-  machine.topology = Topology::flat(std::clamp<u32>(info.cpus, 1, kMaxCpus));
-  for (const trace::CpuPlace& place : info.topology)
-    if (place.cpu < machine.topology.size())
-      machine.topology.cpus[place.cpu] = {static_cast<u16>(place.core), static_cast<u16>(place.llc),
-                                          static_cast<u16>(place.node)};
+  const u32 cpus = std::clamp<u32>(info.cpus, 1, kMaxCpus);
+  machine.topology = Topology::flat(cpus);
+  if (auto topology = Topology::from_places(info.topology, cpus)) machine.topology = std::move(*topology);
   if (info.hz >= 100 && info.hz <= 10'000) machine.hz = info.hz;
   machine.seed = info.seed;
   if (info.max_tasks != 0) machine.max_tasks = info.max_tasks;

@@ -14,7 +14,9 @@ using namespace reprise;
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   auto reader = trace::Reader::open_memory(std::as_bytes(std::span(data, size)), "fuzz");
   if (!reader) return 0;
-  const auto extracted = sim::extract(*reader, {.max_events = 100'000});
+  sim::ExtractOptions options;
+  options.max_events = 100'000;
+  const auto extracted = sim::extract(*reader, options);
   if (!extracted) {
     REPRISE_CHECK(!extracted.error().what.empty());
     return 0;

@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "scheduler/core/prng.h"
+#include "sim/metrics/timehist.h"
 
 namespace reprise::sim {
 namespace {
@@ -155,6 +156,45 @@ TEST(MetricsTest, ATidThatIsUsedAgainIsAnotherTaskAndOwnTasksAreLeftOut) {
   EXPECT_FALSE(metrics.tasks[1].own);
   EXPECT_EQ(metrics.max_wait_ns, 1u);
   EXPECT_EQ(metrics.context_switches, 3u);
+}
+
+TEST(MetricsTest, ANewTaskWaitsButDidNotSleep) {
+  MetricsBuilder builder(1);
+  builder.event(waking(100, 7, trace::kWakeNew));
+  builder.event(switched(130, 0, 0, 7, 0));
+  const Metrics metrics = builder.finish(200);
+  EXPECT_EQ(metrics.wakeup_latency_ns.count(), 0u);
+  EXPECT_EQ(metrics.run_delay_ns.count(), 1u);
+  EXPECT_EQ(metrics.run_delay_ns.max(), 30u);
+}
+
+// As perf sched timehist defines its columns.
+TEST(TimeHistoryTest, TellsWaitDelayAndRunOfEachStay) {
+  TimeHistory history;
+  TaskStay stay;
+  EXPECT_FALSE(history.event(waking(100, 7), stay));
+  ASSERT_TRUE(history.event(switched(150, 0, 5, 7, 1), stay));  // nothing is known of 5
+  EXPECT_EQ(stay.tid, 5);
+  EXPECT_EQ(stay.run_ns + stay.delay_ns + stay.wait_ns, 0u);
+  ASSERT_TRUE(history.event(switched(190, 0, 7, 0, 1), stay));
+  EXPECT_EQ(stay.tid, 7);
+  EXPECT_EQ(stay.run_ns, 40u);
+  EXPECT_EQ(stay.delay_ns, 50u);
+  EXPECT_EQ(stay.wait_ns, 0u);
+  EXPECT_FALSE(history.event(waking(300, 7), stay));
+  EXPECT_FALSE(history.event(waking(310, 7), stay));  // the first one counts
+  ASSERT_TRUE(history.event(switched(320, 0, 0, 7, 0), stay));
+  EXPECT_EQ(stay.tid, 0);
+  EXPECT_EQ(stay.run_ns, 130u);
+  EXPECT_EQ(stay.wait_ns, 0u);
+  ASSERT_TRUE(history.event(switched(400, 0, 7, 5, 0), stay));  // preempted: runnable from here
+  EXPECT_EQ(stay.run_ns, 80u);
+  EXPECT_EQ(stay.delay_ns, 20u);
+  EXPECT_EQ(stay.wait_ns, 130u);
+  history.event(switched(450, 0, 5, 7, 1), stay);
+  ASSERT_TRUE(history.event(switched(470, 0, 7, 0, 1), stay));
+  EXPECT_EQ(stay.delay_ns, 50u);
+  EXPECT_EQ(stay.wait_ns, 50u);
 }
 
 }  // namespace

@@ -12,6 +12,7 @@ set -uo pipefail
 reprise=$1
 shift
 traces=("$@")
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 out=$folder/out
@@ -75,7 +76,7 @@ help_and_usage() {
     prints "--help lists the commands" '^  replay '
     claim "--version says what this build is" 0 '' --version
     prints "--version gives the hashes of the code" '^policies +[0-9a-f]{64}$'
-    for name in live record replay info dump cut policies doctor; do
+    for name in live record replay info dump cut export import policies doctor; do
         claim "$name --help is no error" 0 '' "$name" --help
         prints "$name --help has an example" "^  .*reprise $name"
         prints "$name --help names the exit codes or options" '^(exit status|options)$'
@@ -119,6 +120,12 @@ values() {
     claim "cut needs a range" 2 'neither --from nor --to' cut "$folder/none" -o "$folder/a"
     claim "cut refuses a unit that it does not know" 2 "does not understand '3h'" cut "$folder/none" -o "$folder/a" --to 3h
     claim "cut refuses a fraction of a step" 2 "does not understand '1.5'" cut "$folder/none" -o "$folder/a" --to 1.5
+    claim "export: an ending that is not known names those that are" 2 '\.pftrace.*\.csv.*\.jsonl.*\.rtrace' \
+        export "$folder/none" -o "$folder/a.json"
+    claim "export needs a file to write" 2 '--output is required' export "$folder/none"
+    claim "import needs a file to write" 2 '--output is required' import "$folder/none"
+    claim "info: two tables at once are refused" 2 'map' info --map --timehist "$folder/none"
+    claim "info: tables are for people" 2 'jsonl' info --json --timehist "$folder/none"
     claim "policies lists" 0 '' policies
     prints "policies shows ranges and defaults" 'slice_us +[0-9]+\.\.[0-9]+ us, default [0-9]+'
     claim "policies names the nearest" 2 "fifo" policies fifu
@@ -147,6 +154,16 @@ bad_files() {
         claim "$name: the file is required" 2 'FILE is required' "$name"
         claim "$name: a second file is unexpected" 2 "unexpected argument 'b'" "$name" a b
     done
+    for file in empty text noise zeros; do
+        claim "export: a file of $file is bad input" 65 "$folder/$file.rtrace" \
+            export "$folder/$file.rtrace" -o "$folder/a.csv"
+        claim "import: a file of $file is bad input, and a good one is explained" 65 'perf sched record' \
+            import "$folder/$file.rtrace" -o "$folder/a.rtrace"
+    done
+    claim "import: a missing file is an I/O error" 74 "$folder/none" import "$folder/none" -o "$folder/a.rtrace"
+    claim "import: a pipe cannot be read twice" 2 'read twice' import /dev/null -o "$folder/a.rtrace"
+    claim "import never overwrites its input" 2 'OUT is FILE itself' import "$folder/text.rtrace" -o "$folder/text.rtrace"
+    claim "export never overwrites its input" 2 'OUT is FILE itself' export "$folder/text.rtrace" -o "$folder/text.rtrace"
     claim "cut: bad input stays bad input" 65 'text.rtrace' cut "$folder/text.rtrace" -o "$folder/a" --to 10
     claim "cut never overwrites its input" 2 'OUT is FILE itself' \
         cut "$folder/text.rtrace" -o "$folder/../${folder##*/}/text.rtrace" --to 10
@@ -190,6 +207,27 @@ from_the_start() {
     claim "the piece replays, too" 0 '' replay "$folder/piece.rtrace"
 }
 
+# From the text of another tool, and to the formats of others.
+imported() {
+    claim "import takes the text of perf script" 0 '' import "$here/../interchange/perf/script.txt" -o "$folder/i.rtrace" --json
+    document "and says what it found" "d['switches'] == 54 and d['not_understood'] == 0 and d['lost'] == 0 and d['cpus'] == 2"
+    claim "what is imported has metrics" 0 '' info --metrics --json "$folder/i.rtrace"
+    document "as a recording has" "d['complete'] and d['metrics']['context_switches'] == 54 and d['sessions'][0]['kind'] == 'imported'"
+    claim "what is imported holds nothing to replay" 65 '' replay "$folder/i.rtrace"
+    { echo 'this is no event'; cat "$here/../interchange/perf/script.txt"; echo 'CPU:1 [LOST 7 EVENTS]'; } >"$folder/odd.txt"
+    claim "import names the lines that it does not understand" 0 'not understood: number 1; the first is: this is no event' \
+        import "$folder/odd.txt" -o "$folder/i.rtrace"
+    claim "a loss that the other tool counted is shown" 0 '7 kernel events found no room' info "$folder/i.rtrace"
+    claim "import to a full disk is an I/O error" 74 '' import "$here/../interchange/perf/script.txt" -o /dev/full
+    for file in pftrace csv jsonl rtrace; do
+        claim "export to .$file" 0 '' export "$folder/i.rtrace" -o "$folder/o.$file" --json
+        document "says what it wrote" "d['switches'] == 54 and d['bytes'] > 0 and not d['anonymized']"
+        ln -sf /dev/full "$folder/full.$file"
+        claim "export of .$file to a full disk is an I/O error" 74 '' export "$folder/i.rtrace" -o "$folder/full.$file"
+        claim "export of .$file into a folder that is not there" 74 '' export "$folder/i.rtrace" -o "$folder/none/x.$file"
+    done
+}
+
 # A byte here and there is another one: never 0 and never a crash.
 damaged() {
     local trace=$1 bytes part name
@@ -203,6 +241,8 @@ damaged() {
         cp "$trace" "$folder/damaged.rtrace"
         printf '\xa5\x5a\xa5\x5a' |
             dd of="$folder/damaged.rtrace" bs=1 seek=$((bytes * part / 9)) conv=notrunc status=none
+        claim "export: $trace with other bytes at $part/9 is bad input" 65 "damaged" \
+            export "$folder/damaged.rtrace" -o "$folder/a.jsonl"
         for name in replay info dump; do
             claim "$name: $trace with other bytes at $part/9 is bad input" 65 'damaged' "$name" "$folder/damaged.rtrace"
         done
@@ -224,6 +264,12 @@ with_trace() {
         0 <= d['metrics']['cpu_utilisation'] <= 1 and 0 <= d['metrics']['fairness_jain'] <= 1"
     claim "info --latency of $trace" 0 '' info --latency "$trace"
     prints "the table has a sum" '^  TOTAL:'
+    claim "info --timehist of $trace" 0 '' info --timehist "$trace"
+    prints "the table has perf's columns" '^ +time +cpu +task name +wait time +sch delay +run time$'
+    claim "info --map of $trace" 0 '' info --map "$trace"
+    prints "the map introduces tasks" ' secs [A-Z][0-9] => '
+    claim "anonymize $trace" 0 '' export "$trace" -o "$folder/anonymous.rtrace" --anonymize
+    claim "what is anonymized replays" 0 '' replay "$folder/anonymous.rtrace"
     claim "replay: $trace is identical" 0 '' replay "$trace"
     prints "replay says so" '^identical: '
     claim "replay --json of $trace" 0 '' replay --json "$trace"
@@ -247,6 +293,7 @@ help_and_usage
 values
 bad_files
 surroundings
+imported
 for trace in "${traces[@]}"; do
     with_trace "$trace"
 done

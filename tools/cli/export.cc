@@ -17,7 +17,8 @@ constexpr char kDescription[] =
     "  .csv      a row per kernel event, with a header\n"
     "  .jsonl    a JSON object per kernel event and per step\n"
     "  .rtrace   the trace again; with --anonymize\n"
-    "--anonymize takes out names of tasks, tids, wall clock and build strings. Policy, decisions and times stay, so an\n"
+    "--anonymize takes out names of tasks, tids, wall clock and build strings. Policy, decisions and times stay, so "
+    "an\n"
     ".rtrace still replays. OUT is overwritten when it exists, unless it is FILE itself.";
 constexpr char kFooter[] =
     "examples\n"

@@ -13,8 +13,10 @@ namespace reprise::cli {
 namespace {
 
 constexpr char kDescription[] =
-    "Makes a trace from FILE, the text that `perf script` prints of a `perf sched record`, or `trace-cmd report`, or the\n"
-    "kernel's own trace file. The trace is like one of `reprise record --no-syscalls`: who woke whom and what ran where.\n"
+    "Makes a trace from FILE, the text that `perf script` prints of a `perf sched record`, or `trace-cmd report`, or "
+    "the\n"
+    "kernel's own trace file. The trace is like one of `reprise record --no-syscalls`: who woke whom and what ran "
+    "where.\n"
     "What is not understood is counted and said. OUT is overwritten when it exists, unless it is FILE itself.";
 constexpr char kFooter[] =
     "examples\n"
@@ -49,13 +51,11 @@ Expected<ExitCode> Import::run(Console& console) {
     return std::unexpected(error);
   }
   if (done->not_understood != 0)
-    console.warning(fmt::format("{} not understood: {} {}{}; the first is: {}", counted(done->not_understood, "line"),
-                                done->not_understood == 1 ? "number" : "numbers",
-                                fmt::join(done->not_understood_at, ", "),
-                                done->not_understood > done->not_understood_at.size() ? "..." : "",
-                                done->first_not_understood));
-  if (done->lost != 0)
-    console.warning(fmt::format("whoever recorded it lost {}", counted(done->lost, "event")));
+    console.warning(
+        fmt::format("{} not understood: {} {}{}; the first is: {}", counted(done->not_understood, "line"),
+                    done->not_understood == 1 ? "number" : "numbers", fmt::join(done->not_understood_at, ", "),
+                    done->not_understood > done->not_understood_at.size() ? "..." : "", done->first_not_understood));
+  if (done->lost != 0) console.warning(fmt::format("whoever recorded it lost {}", counted(done->lost, "event")));
   if (console.json()) {
     console.document({{"schema", console.schema()},
                       {"file", file_},

@@ -231,7 +231,8 @@ class Info final : public Command {
     app.add_option("FILE", file_, "a trace (.rtrace)")->required();
     app.add_flag("--metrics", metrics_, "latencies, slices, switches, fairness of each session");
     app.add_flag("--latency", latency_, "a row per task, laid out as perf sched latency");
-    auto* history = app.add_flag("--timehist", timehist_, "only a row per stay on a CPU, laid out as perf sched timehist");
+    auto* history =
+        app.add_flag("--timehist", timehist_, "only a row per stay on a CPU, laid out as perf sched timehist");
     app.add_flag("--map", map_, "only a row per switch and what each CPU runs, as perf sched map")->excludes(history);
   }
   Expected<ExitCode> run(Console&) override;

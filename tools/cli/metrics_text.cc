@@ -97,11 +97,11 @@ std::string metrics_text(const sim::Metrics& metrics) {
 
 std::string latency_table(const sim::Metrics& metrics) {
   std::vector<const sim::TaskMetrics*> tasks;
-  u64 cpu_ns = 0, switches = 0;
+  u64 cpu_ns = 0, delays = 0;
   for (const sim::TaskMetrics& task : metrics.tasks) {
     if (task.switches == 0) continue;
     tasks.push_back(&task);
-    cpu_ns += task.cpu_ns, switches += task.switches;
+    cpu_ns += task.cpu_ns, delays += task.delays;
   }
   std::ranges::sort(tasks, [](const auto* a, const auto* b) {
     return std::tie(b->max_delay_ns, a->tid, a->max_delay_at_ns) <
@@ -115,11 +115,11 @@ std::string latency_table(const sim::Metrics& metrics) {
   const auto ms = [](u64 ns) { return static_cast<double>(ns) / 1e6; };
   for (const auto* task : tasks) {
     text += fmt::format("  {:<21}|{:>14.3f} |{:>9} |{:>16.3f} |{:>16.3f} |{:>17.6f} |\n",
-                        fmt::format("{}:{}", task->comm.data(), task->tid), ms(task->cpu_ns), task->switches,
+                        fmt::format("{}:{}", task->comm.data(), task->tid), ms(task->cpu_ns), task->delays,
                         task->delays == 0 ? 0.0 : ms(task->delay_ns) / static_cast<double>(task->delays),
                         ms(task->max_delay_ns), static_cast<double>(task->max_delay_at_ns) / 1e9);
   }
-  return text + rule + fmt::format("  {:<21}|{:>14.3f} |{:>9} |\n", "TOTAL:", ms(cpu_ns), switches) + rule;
+  return text + rule + fmt::format("  {:<21}|{:>14.3f} |{:>9} |\n", "TOTAL:", ms(cpu_ns), delays) + rule;
 }
 
 }  // namespace reprise::cli

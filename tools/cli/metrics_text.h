@@ -17,7 +17,7 @@ std::vector<sim::Metrics> read_metrics(trace::Reader&);
 Json metrics_json(const sim::Metrics&);
 /// A few lines, indented by two.
 std::string metrics_text(const sim::Metrics&);
-/// A row per task, those with the longest delays first, laid out as `perf sched latency`.
+/// A row per task, those with the longest delays first, laid out as `perf sched latency`; its Count is that of delays.
 std::string latency_table(const sim::Metrics&);
 
 }  // namespace reprise::cli

@@ -59,21 +59,26 @@ std::string task_text(i32 tid, const trace::TaskNames& names) {
 // perf's names of two characters: A0 to Z0, A1 to Z9, then from the start again.
 class ShortNames {
  public:
-  /// True: made just now.
-  bool of(i32 tid, std::string& name) {
+  /// True: the reader has to be told whose it is, since it was made just now or the task has another comm.
+  bool of(i32 tid, std::string_view comm, std::string& name) {
     const auto [at, fresh] = names_.try_emplace(tid);
-    if (fresh && tid == 0) at->second = ". ";
+    if (fresh && tid == 0) at->second.name = ". ";
     if (fresh && tid != 0) {
-      at->second = {letter_, digit_};
+      at->second.name = {letter_, digit_};
       letter_ = letter_ == 'Z' ? 'A' : static_cast<char>(letter_ + 1);
       if (letter_ == 'A') digit_ = digit_ == '9' ? '0' : static_cast<char>(digit_ + 1);
     }
-    name = at->second;
-    return fresh;
+    name = at->second.name;
+    const bool renamed = at->second.comm != comm;
+    at->second.comm = comm;
+    return fresh || renamed;
   }
 
  private:
-  std::unordered_map<i32, std::string> names_;  // looked up, never walked over
+  struct Entry {
+    std::string name, comm;
+  };
+  std::unordered_map<i32, Entry> names_;  // looked up, never walked over
   char letter_ = 'A', digit_ = '0';
 };
 
@@ -107,7 +112,7 @@ void show_map(Console& console, trace::Reader& reader) {
       [&](const KernelEvent& event, const trace::TaskNames& known) {
         if (event.type != trace::KernelEventType::kSwitch) return;
         if (event.cpu >= running.size()) running.resize(event.cpu + 1u, "  ");
-        const bool fresh = names.of(event.tid, running[event.cpu]);
+        const bool fresh = names.of(event.tid, known.comm(event.tid), running[event.cpu]);
         std::string row = "  ";
         for (std::size_t cpu = 0; cpu < running.size(); ++cpu)
           row += fmt::format("{}{} ", cpu == event.cpu ? '*' : ' ', running[cpu]);

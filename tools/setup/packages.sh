@@ -8,6 +8,7 @@ packages_build=(
     bpftool libelf-dev zlib1g-dev capnproto libcapnp-dev libzstd-dev libxxhash-dev
     libfmt-dev libcli11-dev nlohmann-json3-dev libtomlplusplus-dev libprotozero-dev robin-map-dev libboost-dev
     libgtest-dev libgmock-dev libbenchmark-dev librapidcheck-dev shellcheck
+    protobuf-compiler python3-protobuf
 )
 # What the virtual machine is made of; tools/dev setup --no-vm leaves it out.
 packages_vm=(qemu-system-x86 busybox-static cpio dash util-linux rt-tests stress-ng rt-app)
@@ -52,7 +53,7 @@ packages_missing() {
 # On a system without these packages all that counts is whether the programs and headers are there.
 packages_elsewhere() {
     local missing=() program header
-    for program in cmake ninja g++ clang-19 clang-format-19 bpftool capnp python3 git pkg-config make; do
+    for program in cmake ninja g++ clang-19 clang-format-19 bpftool capnp protoc python3 git pkg-config make; do
         command -v "$program" >/dev/null || missing+=("program $program")
     done
     for header in gelf.h zlib.h capnp/common.h zstd.h xxhash.h fmt/format.h CLI/CLI.hpp nlohmann/json.hpp \
