@@ -48,12 +48,12 @@ void Machine::update_curr(u32 cpu) {
   u64 from = c.work_at_start;
   if (c.busy_until > c.exec_start) from = c.busy_until < now ? work(c.busy_until) : done;
   task.remaining -= std::min(task.remaining, done - from);
+  c.exec_start = now;  // before the class may ask for a reschedule, which comes here again
+  c.work_at_start = done;
   if (fair)
     fair->update_curr(cpu, task, delta);
   else if (task.ts.scx.slice != ~0ull)
     task.ts.scx.slice -= std::min<u64>(task.ts.scx.slice, delta);
-  c.exec_start = now;
-  c.work_at_start = done;
 }
 
 // Sets the CPU's own event: when something happens on it by itself.
