@@ -64,7 +64,8 @@ class Kernel {
   /// try_to_wake_up. Of a task that is not blocked: recorded, no effect.
   virtual void wake(TaskId, WakeContext) = 0;
   /// Behaviour::timer(cookie) at `at_ns` (now, if that has passed), in hardirq context on `cpu`. Fires once.
-  virtual void arm(u64 at_ns, u64 cookie, u32 cpu = kThisCpu) = 0;
+  /// It may come up to `slack_ns` earlier, together with another timer of that CPU (hrtimer_set_expires_range_ns).
+  virtual void arm(u64 at_ns, u64 cookie, u32 cpu = kThisCpu, u64 slack_ns = 0) = 0;
   virtual void set_affinity(TaskId, const CpuSet&) = 0;
   virtual void set_weight(TaskId, u32 weight) = 0;
   [[nodiscard]] virtual u32 cpu_of(TaskId) const = 0;

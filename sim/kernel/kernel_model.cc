@@ -45,20 +45,19 @@ void KernelModel::wake(TaskId task, WakeContext context, bool sync) {
   const Here here(*machine_);
   machine_->wake(task, static_cast<trace::WakeContext>(context), sync);
 }
-void KernelModel::arm(u64 at_ns, u64 cookie, u32 cpu) {
+void KernelModel::arm(u64 at_ns, u64 cookie, u32 cpu, u64 slack_ns) {
   Machine& m = *machine_;
   const u32 where = cpu == kThisCpu ? m.here : cpu;
   REPRISE_CHECK(where < m.cpu_count());
-  ++m.timers_armed;
   TaskId sleeper = kNoTaskId;
   if (m.where != Where::kOutside) {
     const TaskId curr = m.cpus[m.here].curr;
     if (m.where == Where::kTask) sleeper = curr;
     m.emit(trace::KernelEventType::kTimer, m.here, curr == kNoTaskId ? 0 : m.tasks[curr].ts.pid,
            u8{trace::kTimerSleep} | u8{trace::kTimerArmed},
-           sleeper == kNoTaskId ? 0 : static_cast<u32>(m.tasks[sleeper].ts.pid), at_ns, 0);
+           sleeper == kNoTaskId ? 0 : static_cast<u32>(m.tasks[sleeper].ts.pid), at_ns, slack_ns);
   }
-  m.event_at(at_ns, {.kind = EventKind::kWorkloadTimer, .cpu = where, .a = cookie, .b = sleeper});
+  m.arm(where, {.at = at_ns, .soft = at_ns - std::min(at_ns, slack_ns), .order = 0, .cookie = cookie, .sleeper = sleeper});
 }
 void KernelModel::set_affinity(TaskId task, const CpuSet& set) {
   const Here here(*machine_);

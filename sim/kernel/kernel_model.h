@@ -113,7 +113,7 @@ class KernelModel final : public Kernel {
   void wake(TaskId task, WakeContext context) override { wake(task, context, false); }
   void wake(TaskId, WakeContext, bool sync);  // sync: WF_SYNC, the waker is about to sleep
   /// Calls Behaviour::timer at `at_ns`, or now if that is past.
-  void arm(u64 at_ns, u64 cookie, u32 cpu = kThisCpu) override;
+  void arm(u64 at_ns, u64 cookie, u32 cpu = kThisCpu, u64 slack_ns = 0) override;
   void set_affinity(TaskId, const CpuSet&) override;  // must name a CPU that is online
   void set_weight(TaskId, u32) override;
   void set_migration_disabled(TaskId, bool);

@@ -76,25 +76,50 @@ Expected<void> Machine::run_until(u64 end_ns) {
   return {};
 }
 
+// hrtimer_start.
+void Machine::arm(u32 cpu, WorkloadTimer timer) {
+  Cpu& c = cpus[cpu];
+  timer.order = ++timer_order;
+  ++timers_armed;
+  c.timers.push_back(timer);
+  std::ranges::push_heap(c.timers, [](const auto& a, const auto& b) { return a.after(b); });
+  if (c.timers.front().order != timer.order) return;
+  if (c.timer_slot != ~0u) release(c.timer_slot);
+  c.timer_slot = event_at(timer.at, {.kind = EventKind::kWorkloadTimer, .cpu = cpu});
+}
+
+// hrtimer_interrupt: the timer that is due, and those behind it that may already come.
+void Machine::run_timers(u32 cpu) {
+  Cpu& c = cpus[cpu];
+  c.timer_slot = ~0u;
+  here = cpu;
+  if (!cpus[here].online) here = static_cast<u32>(std::countr_zero(online_mask.bits[0]));  // hrtimers_cpu_dying
+  interrupt(here, options.costs.timer);
+  do {
+    const WorkloadTimer timer = c.timers.front();
+    std::ranges::pop_heap(c.timers, [](const auto& a, const auto& b) { return a.after(b); });
+    c.timers.pop_back();
+    --timers_armed;
+    ++counters.timers;
+    const TaskId curr = cpus[here].curr;
+    emit(KernelEventType::kTimer, here, curr == kNoTaskId ? 0 : tasks[curr].ts.pid, trace::kTimerSleep,
+         timer.sleeper == kNoTaskId ? 0 : static_cast<u32>(tasks[timer.sleeper].ts.pid), timer.at, 0);
+    behaviour.timer(*kernel, timer.cookie);
+  } while (!c.timers.empty() && c.timers.front().soft <= now);
+  if (!c.timers.empty() && c.timer_slot == ~0u)
+    c.timer_slot = event_at(c.timers.front().at, {.kind = EventKind::kWorkloadTimer, .cpu = cpu});
+  run_kicks();
+}
+
 void Machine::handle(EventQueue::Slot slot) {
   const EventData event = data[slot];
   release(slot);
   here = event.cpu;
   where = Where::kHardirq;
   switch (event.kind) {
-    case EventKind::kWorkloadTimer: {
-      --timers_armed;
-      ++counters.timers;
-      if (!cpus[here].online) here = static_cast<u32>(std::countr_zero(online_mask.bits[0]));
-      const TaskId sleeper = static_cast<TaskId>(event.b);
-      const TaskId curr = cpus[here].curr;
-      emit(KernelEventType::kTimer, here, curr == kNoTaskId ? 0 : tasks[curr].ts.pid, trace::kTimerSleep,
-           sleeper == kNoTaskId ? 0 : static_cast<u32>(tasks[sleeper].ts.pid), now, 0);
-      interrupt(here, options.costs.timer);
-      behaviour.timer(*kernel, event.a);
-      run_kicks();
+    case EventKind::kWorkloadTimer:
+      run_timers(event.cpu);
       break;
-    }
     case EventKind::kWakeList:
       take_wake_list(event.cpu);
       break;

@@ -35,6 +35,15 @@ inline constexpr u64 kNever = CpuClock::kNever;
 /// Where the kernel's code runs at present: decides what a wakeup is put down to.
 enum class Where : u8 { kOutside, kTask, kHardirq };
 
+/// Of the workload (struct hrtimer): comes at `at`, or with another one from `soft` on.
+struct WorkloadTimer {
+  u64 at, soft;
+  u64 order;
+  u64 cookie;
+  TaskId sleeper;
+  [[nodiscard]] bool after(const WorkloadTimer& o) const { return at != o.at ? at > o.at : order > o.order; }
+};
+
 struct Cpu {
   TaskId curr = kNoTaskId;  // kNoTaskId: idle, or a higher class (foreign)
   bool online = true;
@@ -53,6 +62,8 @@ struct Cpu {
   u8 foreign_class = 0;
   u64 exec_sum = 0;  // all that tasks ran here
   u64 idle_since = 0;
+  std::vector<WorkloadTimer> timers;  // a heap, the next one first
+  EventQueue::Slot timer_slot = ~0u;  // of that one
   u32 runnable = 0;                                  // rq->nr_running: curr and those waiting on this run queue
   u32 wake_list = kNoTaskId, wake_tail = kNoTaskId;  // rq->wake_list, through Task::next
   u32 record_seq = 0;
@@ -107,6 +118,8 @@ class Machine {
   Expected<void> begin();
   Expected<void> run_until(u64 end_ns);
   void handle(EventQueue::Slot slot);
+  void arm(u32 cpu, WorkloadTimer timer);
+  void run_timers(u32 cpu);
   EventQueue::Slot event_at(u64 time, EventData data);
   void release(EventQueue::Slot slot);
   void emit(trace::KernelEventType type, u32 cpu, i32 tid, u8 flags, u32 a, u64 b, u64 c);
@@ -231,6 +244,7 @@ class Machine {
   i32 tid_cursor = 3;
   u64 alive = 0;         // tasks of the workload that have not exited
   u64 timers_armed = 0;  // of the workload
+  u64 timer_order = 0;   // armed so far
   std::map<std::array<u64, kCpuWords>, std::unique_ptr<cpumask>> masks;
   task_struct idle_task{};
   task_struct init_task{};  // takes over the children of the dead

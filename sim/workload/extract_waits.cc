@@ -143,7 +143,7 @@ void Walk::write_post(Task& task) {
   ObjectTable::State& state = objects_.state(call.index);
   state.in_flight -= static_cast<i64>(call.amount.tokens);
   state.balance += static_cast<i64>(call.amount.tokens);
-  state.high = std::max(state.high, state.balance);
+  state.high = std::max(state.high, state.balance - state.taken);
   state.given += call.amount.tokens;
   state.gives += 1;
   state.touched = true;
@@ -155,6 +155,7 @@ void Walk::on_timer(const KernelEvent& e) {
     const u32 index = find(static_cast<i32>(e.a));
     if (kind != kTimerSleep || index == kNone) return;
     tasks_[index].armed_expiry = e.b;
+    tasks_[index].armed_slack = e.c;
     tasks_[index].armed_absolute = e.flags & kTimerAbsolute;
     return;
   }
@@ -261,9 +262,15 @@ void Walk::resolve(u32 index, u32 waker, const KernelEvent& e, bool own_waker) {
     }
     if (counts && call.role == kCallGive) {
       ObjectTable::State& state = objects_.state(call.index);
-      state.full = std::max(state.full, state.balance);
+      // Who makes room has taken something, but is not back from its call, where that is counted.
+      const Call* room = waker == kNone ? nullptr : &tasks_[waker].call;
+      const bool taking = room && room->open && room->role == kCallTake && room->index == call.index;
+      const i64 taken = taking ? static_cast<i64>(room->amount.tokens) : 0;
+      state.full = std::max(state.full, state.balance - taken);
       state.saw_full = true;
+      state.taken = taken;
       write_post(task);
+      state.taken = 0;
       report_.sleeps_full += 1;
       return;
     }
@@ -299,18 +306,23 @@ void Walk::write_pair(u32 index, u32 waker, const KernelEvent& e) {
 /// A timer of the task's own ended its sleep.
 void Walk::write_sleep(Task& task) {
   const bool known = task.armed_expiry > task.slept_ns;
-  const u64 until = known ? std::min(task.armed_expiry, task.fired_ns) : task.fired_ns;
+  const u64 until = known ? task.armed_expiry : task.fired_ns;
+  const auto slack = [&] {
+    if (known && !task.own && !task.ops.empty())
+      task.ops.back().extra = static_cast<u16>(std::min<u64>(task.armed_slack / kExtraUnitNs, 0xffff));
+  };
   // The timeout of a poll is absolute to the kernel, not to the program.
   if (known && task.armed_absolute && task.call.open && task.call.role == kCallSleep) {
     report_.sleeps_absolute += 1;
     write(task, OpCode::kSleepUntil, 0, until - base_ns_);
-    return;
+    return slack();
   }
   report_.sleeps_relative += 1;
   if (task.start == TaskStart::kWaiting && task.ops.empty())
     write(task, OpCode::kSleepUntil, 0, until - base_ns_);
   else
     write(task, OpCode::kSleep, 0, until - std::min(until, task.slept_ns));
+  slack();
 }
 
 /// `waker` gives where it is now; without one, the outside world does at the time of `e`.

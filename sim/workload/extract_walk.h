@@ -67,6 +67,7 @@ class Walk {
     u64 overhead = 0;  // of the time from `done` on; not the program's
     u64 slept_ns = 0;
     u64 armed_expiry = 0;
+    u64 armed_slack = 0;
     u64 fired_ns = 0;
     u64 start_ns = 0;
     u64 birth_ns = 0;

@@ -58,7 +58,8 @@ struct Op {
   OpCode code = OpCode::kExit;
   u8 depth = 0;   // of kLoop and kLoopEnd: 0..kMaxLoopDepth-1
   u16 extra = 0;  // kTake*, kReady, kAwait: CPU time that it takes, before blocking, to find that there is nothing;
-                  // kPost, kSignal: that waking costs on top. In units of kExtraUnitNs
+                  // kPost, kSignal: that waking costs on top; kSleep*: by how much the timer
+                  // may come early, with another one. In units of kExtraUnitNs
   u32 target = 0;
   u64 value = 0;
 };

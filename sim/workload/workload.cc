@@ -347,7 +347,7 @@ Workload::Result Workload::barrier(Kernel& kernel, u32 instance, const Op& op) {
   return wait_granted(instance, place.takers);
 }
 
-Workload::Result Workload::sleep_until(Kernel& kernel, u32 instance, u64 at_ns) {
+Workload::Result Workload::sleep_until(Kernel& kernel, u32 instance, u64 at_ns, u64 slack_ns) {
   Instance& task = instances_[instance];
   if (task.granted) return Result::kDoneAfterBlock;
   stats_.sleeps += 1;
@@ -358,7 +358,7 @@ Workload::Result Workload::sleep_until(Kernel& kernel, u32 instance, u64 at_ns) 
   task.inside = task.blocked = 1;
   task.state = State::kSleeping;
   task.sleep += 1;
-  kernel.arm(at_ns, cookie_of(instance, task.sleep));
+  kernel.arm(at_ns, cookie_of(instance, task.sleep), kThisCpu, slack_ns);
   return Result::kBlock;
 }
 
@@ -441,10 +441,10 @@ Action Workload::next(Kernel& kernel, TaskId id) {
         result = barrier(kernel, self, op);
         break;
       case OpCode::kSleep:
-        result = sleep_until(kernel, self, kernel.now() + op.value);
+        result = sleep_until(kernel, self, kernel.now() + op.value, op.extra * kExtraUnitNs);
         break;
       case OpCode::kSleepUntil:
-        result = sleep_until(kernel, self, start_ns_ + op.value);
+        result = sleep_until(kernel, self, start_ns_ + op.value, op.extra * kExtraUnitNs);
         break;
       case OpCode::kTimer:
         result = period(kernel, self, op);

@@ -120,7 +120,7 @@ class Workload final : public Behaviour {
   [[nodiscard]] bool would_wait(const Op&) const;
   Result wait_granted(u32 instance, Queue&);
   Result barrier(Kernel&, u32 instance, const Op&);
-  Result sleep_until(Kernel&, u32 instance, u64 at_ns);
+  Result sleep_until(Kernel&, u32 instance, u64 at_ns, u64 slack_ns = 0);
   Result period(Kernel&, u32 instance, const Op&);
   u64 signal(Kernel&, u32 object, u64 count, WakeContext);
   void end(Kernel&, u32 instance);

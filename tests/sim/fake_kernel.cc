@@ -34,7 +34,7 @@ void FakeKernel::wake(sim::TaskId id, sim::WakeContext) {
     queue_.push_back(id);
 }
 
-void FakeKernel::arm(u64 at_ns, u64 cookie, u32 cpu) {
+void FakeKernel::arm(u64 at_ns, u64 cookie, u32 cpu, u64) {
   agenda_.push({std::max(at_ns, now_), sequence_++, cookie, cpu, true});
 }
 

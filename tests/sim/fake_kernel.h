@@ -33,7 +33,7 @@ class FakeKernel final : public sim::Kernel {
   sim::TaskId create(const sim::TaskInfo&) override;
   void start(sim::TaskId) override;
   void wake(sim::TaskId, sim::WakeContext) override;
-  void arm(u64 at_ns, u64 cookie, u32 cpu) override;
+  void arm(u64 at_ns, u64 cookie, u32 cpu, u64 slack_ns) override;
   void set_affinity(sim::TaskId, const sim::CpuSet&) override;
   void set_weight(sim::TaskId, u32 weight) override;
   [[nodiscard]] u32 cpu_of(sim::TaskId task) const override { return tasks_[task].cpu; }

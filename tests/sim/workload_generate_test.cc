@@ -77,7 +77,7 @@ TEST(GenerateTest, NothingIsAllocatedPerEvent) {
     TaskId create(const TaskInfo&) override { return next_++; }
     void start(TaskId) override {}
     void wake(TaskId, WakeContext) override {}
-    void arm(u64, u64, u32) override {}
+    void arm(u64, u64, u32, u64) override {}
     void set_affinity(TaskId, const CpuSet&) override {}
     void set_weight(TaskId, u32) override {}
     u32 cpu_of(TaskId) const override { return 0; }
