@@ -2,7 +2,7 @@
 // A machine under simulation: a model of the kernel's scheduler (kernel/sched/core.c and ext/ext.c of Linux 7.3) that
 // hosts the dispatcher, compiled natively from its own source, and runs an engine in a task of its own.
 //
-// Time is simulated, in nanoseconds, and begins at 0. The same options and the same behaviour give the same run, event
+// Time is simulated, in nanoseconds, and begins at SimOptions::start_ns. The same options and the same behaviour give the same run, event
 // by event; `hash` covers it. Callbacks of the dispatcher are atomic; what they cost delays the CPU that ran them.
 //
 // Thread safety: none; a Kernel belongs to one thread. Any number of them may exist in a process, also in one thread.
@@ -30,7 +30,8 @@ class EventSink {
 
 struct SimOptions {
   Topology topology = Topology::flat(1);
-  u32 hz = 1'000;  // ticks per second, 100..10'000
+  u32 hz = 1'000;    // ticks per second, 100..10'000
+  u64 start_ns = 0;  // the clock at the beginning; ticks come at its multiples of a period
   Costs costs;
   u64 seed = 1;
   /// Null: the kernel's own fair class (EEVDF), without a dispatcher.

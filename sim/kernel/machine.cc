@@ -38,12 +38,13 @@ Machine::Machine(const SimOptions& with, Behaviour& does, EventSink* events, Ste
 Machine::~Machine() = default;
 
 Expected<void> Machine::begin() {
+  set_now(options.start_ns);
   if (!ext()) {
     fair = std::make_unique<Fair>(*this);
     for (u32 cpu = 0; cpu < cpu_count(); ++cpu) idle.set(cpu, true);
   } else {
     global.init(kNoDsq - 1 - kMaxCpus);
-    if (options.attach_ns != 0) {
+    if (options.attach_ns > now) {
       bypassing = true;
       event_at(options.attach_ns, {.kind = EventKind::kRestart});
     } else if (auto done = attach(); !done) {

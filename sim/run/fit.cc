@@ -61,6 +61,7 @@ class Collector {
   std::map<u32, Calls> takes, gives;  // by number of the call and kind of the object
   Samples ticks, timers, idle_exits, turns;
   Samples preempts_by_task, preempts_by_timer;  // from a wakeup to the scheduler's coming, beside a running task
+  std::vector<std::pair<u64, u64>> tick_ends;  // with their durations
   struct Segment {
     u64 ns, work;  // CPU time of the scheduler with one step in it; events and decisions of that step
   };
@@ -179,6 +180,7 @@ class Collector {
     if (e.flags != trace::kIrqVector || e.a != kVectorLocalTimer) return;
     Cpu& here = cpu(e.cpu);
     (here.expiries == 0 ? ticks : timers).push_back(e.b);
+    if (here.expiries == 0) tick_ends.push_back({e.time_ns, e.b});
     here.expiries = 0;
   }
 
@@ -219,6 +221,21 @@ std::optional<Line> fit_line(const std::vector<Collector::Segment>& segments) {
   return Line{static_cast<u64>(base), static_cast<u64>(slope)};
 }
 
+// Where in the period ticks begin: other interrupts of the timer come at any time, ticks at one, to some microseconds.
+u64 tick_phase(const std::vector<std::pair<u64, u64>>& ends, u64 period_ns) {
+  constexpr u64 kBin = 10 * kNsPerUs;
+  if (ends.empty() || period_ns == 0) return 0;
+  std::vector<u32> bins(period_ns / kBin + 1);
+  std::vector<u64> first(bins.size(), ~u64{0});
+  for (const auto& [end, duration] : ends) {
+    const u64 phase = (end - std::min(end, duration)) % period_ns;
+    ++bins[phase / kBin];
+    first[phase / kBin] = std::min(first[phase / kBin], phase);
+  }
+  const auto most = static_cast<std::size_t>(std::ranges::max_element(bins) - bins.begin());
+  return bins[most] < kMinSamples ? 0 : first[most];
+}
+
 class Fitter {
  public:
   void set(u64 Costs::* field, u64 value, std::size_t samples) {
@@ -241,7 +258,7 @@ class Fitter {
 
 }  // namespace
 
-Fit fit_costs(std::span<const KernelEvent> events, std::span<const StepTime> steps, i32 scheduler_tid) {
+Fit fit_costs(std::span<const KernelEvent> events, std::span<const StepTime> steps, i32 scheduler_tid, u64 period_ns) {
   Collector found(scheduler_tid, steps);
   for (const KernelEvent& e : events) found.event(e);
   Fitter f;
@@ -278,6 +295,7 @@ Fit fit_costs(std::span<const KernelEvent> events, std::span<const StepTime> ste
   if (const auto turn = median(found.turns)) f.set(&Costs::turn, less(*turn, costs.switch_in()), found.turns.size());
   if (const auto tick = median(found.ticks)) f.set(&Costs::tick, *tick, found.ticks.size());
   if (const auto timer = median(found.timers)) f.set(&Costs::timer, less(*timer, costs.wake()), found.timers.size());
+  f.fit.tick_at_ns = tick_phase(found.tick_ends, period_ns);
   // The waker, or the interrupt, goes on after the wakeup.
   Samples preempts;
   for (const u64 ns : found.preempts_by_task) preempts.push_back(less(ns, costs.wake()));

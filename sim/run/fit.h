@@ -23,6 +23,7 @@ struct Fitted {
 
 struct Fit {
   Costs costs;
+  u64 tick_at_ns = 0;  // where in a period ticks begin
   std::vector<Fitted> fields;  // one per field of Costs, in its order
 };
 
@@ -34,7 +35,8 @@ struct StepTime {
   u32 decisions = 0;
 };
 
-/// `events` in order of time; `scheduler_tid` 0: none.
-Fit fit_costs(std::span<const trace::KernelEvent> events, std::span<const StepTime> steps, i32 scheduler_tid);
+/// `events` in order of time; `scheduler_tid` 0: none; `period_ns`: of the tick, 0: not known.
+Fit fit_costs(std::span<const trace::KernelEvent> events, std::span<const StepTime> steps, i32 scheduler_tid,
+              u64 period_ns);
 
 }  // namespace reprise::sim

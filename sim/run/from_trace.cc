@@ -117,8 +117,10 @@ Expected<Recorded> from_trace(const std::string& path, const FromTraceOptions& o
   ExtractOptions how;
   how.session = options.session;
   const i32 scheduler = find_scheduler(timeline->events);
-  out.fit = options.fit ? fit_costs(timeline->events, timeline->steps, scheduler) : Fit{};
-  if (options.costs) out.fit = {.costs = *options.costs, .fields = {}};
+  out.fit = options.fit ? fit_costs(timeline->events, timeline->steps, scheduler,
+                                     kNsPerSec / out.machine.hz) : Fit{};
+  const u64 tick_at = out.fit.tick_at_ns;
+  if (options.costs) out.fit = {.costs = *options.costs, .tick_at_ns = tick_at, .fields = {}};
   const bool live = out.session.kind == trace::SessionKind::kLive;
   const Costs& costs = out.fit.costs;
   const u64 bpf_in = costs.bpf_dispatch + 2 * costs.bpf_running, bpf_wake = costs.bpf_select_cpu + costs.bpf_enqueue;
@@ -133,7 +135,10 @@ Expected<Recorded> from_trace(const std::string& path, const FromTraceOptions& o
   out.machine.costs = costs;
   if (scheduler != 0) out.machine.scheduler_tid = scheduler;
   const u64 attached = timeline->steps.empty() ? extracted->base_ns : timeline->steps.front().begin_ns;
-  out.machine.attach_ns = attached - std::min(attached, extracted->base_ns);
+  // The clock of the simulation is as far from a tick as that of the machine.
+  const u64 period = kNsPerSec / out.machine.hz;
+  out.machine.start_ns = (extracted->base_ns % period + period - tick_at % period) % period;
+  out.machine.attach_ns = out.machine.start_ns + attached - std::min(attached, extracted->base_ns);
 
   const u64 ended = workload_end(out.program, *timeline);
   MetricsBuilder builder(out.session.cpus, attached);

@@ -45,20 +45,20 @@ class Watched final : public Behaviour {
   KernelModel* kernel_ = nullptr;
 };
 
-void steal(KernelModel& kernel, const Program& program) {
+void steal(KernelModel& kernel, const Program& program, u64 start_ns) {
   for (const Theft& theft : program.thefts) {
     const auto kind = static_cast<trace::IrqKind>(theft.kind >> 16);
     const bool of_model = kind == trace::kIrqVector || (kind == trace::kIrqSoft && (theft.kind & 0xffff) == kSoftHrtimer);
     if (of_model || theft.cpu >= kernel.cpus()) continue;
-    const u64 begin = theft.at_ns > theft.duration_ns ? theft.at_ns - theft.duration_ns : 0;
+    const u64 begin = start_ns + (theft.at_ns > theft.duration_ns ? theft.at_ns - theft.duration_ns : 0);
     if (theft.duration_ns != 0) kernel.steal(theft.cpu, begin, theft.duration_ns, kind, theft.kind & 0xffff);
   }
 }
 
 // Until the workload has ended, or nothing moves any more, or the time is over.
 Expected<void> drive(KernelModel& kernel, Workload& workload, const RunOptions& options, RunResult& result) {
-  const u64 end = options.duration_ns == 0 ? ~u64{0} : options.duration_ns;
-  u64 shown = 0;
+  const u64 end = options.duration_ns == 0 ? ~u64{0} : options.machine.start_ns + options.duration_ns;
+  u64 shown = options.machine.start_ns;
   while (!workload.finished() && kernel.now() < end) {
     if (auto ran = kernel.run_until(std::min(end, kernel.now() + kLookNs)); !ran) return ran;
     if (options.progress && kernel.now() - shown >= options.progress_ns) options.progress(shown = kernel.now());
@@ -88,12 +88,12 @@ Expected<RunResult> run(const Program& program, const RunOptions& options, Event
   for (const TaskProgram& task : program.tasks)
     if (task.own) measure.mark_own(task.tid);
   workload.begin(kernel);
-  if (options.thefts) steal(kernel, program);
+  if (options.thefts) steal(kernel, program, options.machine.start_ns);
 
   RunResult result;
   if (auto driven = drive(kernel, workload, options, result); !driven) return std::unexpected(driven.error());
   result.finished = workload.finished();
-  result.simulated_ns = kernel.now();
+  result.simulated_ns = kernel.now() - options.machine.start_ns;
   result.metrics = measure.finish(kernel.now());
   result.counters = kernel.counters();
   result.workload = workload.stats();
