@@ -1,4 +1,4 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # shellcheck shell=sh
-# Two groups of ten senders and ten receivers over pipes, each to each.
-hackbench -p -g 2 -f 10 -l 300
+# Six groups of three senders and three receivers over pipes, each to each.
+hackbench -p -g 6 -f 3 -l 1000
