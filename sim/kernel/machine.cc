@@ -42,7 +42,7 @@ Expected<void> Machine::begin() {
     fair = std::make_unique<Fair>(*this);
     for (u32 cpu = 0; cpu < cpu_count(); ++cpu) idle.set(cpu, true);
   } else {
-    global.init(kNoDsq - 1 - kMaxCpus);
+    global.init(kGlobalDsq);
     if (auto done = attach(); !done) return done;
   }
   if (options.faults.hotplug_every_ns) event_at(options.faults.hotplug_every_ns, {.kind = EventKind::kHotplug});

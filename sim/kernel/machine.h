@@ -31,6 +31,7 @@
 namespace reprise::sim {
 
 inline constexpr u64 kNever = CpuClock::kNever;
+inline constexpr u32 kGlobalDsq = kNoDsq - 1 - kMaxCpus;  // index; below it the local queues, kNoDsq - 1 - CPU
 
 /// Where the kernel's code runs at present: decides what a wakeup is put down to.
 enum class Where : u8 { kOutside, kTask, kHardirq };
@@ -182,7 +183,8 @@ class Machine {
   void kick(u32 cpu, u64 flags);
   void run_kicks();  // kick_cpus_irq_workfn
   void check_stalls();
-  void ext_error(std::string what);
+  [[nodiscard]] std::string whereabouts(const Task&) const;
+  void ext_error(std::string what, std::string hint = {});
 
   // ---- session.cc ----
   Expected<void> attach();
