@@ -133,11 +133,12 @@ class Machine {
   void set_tid(i32 tid, TaskId);
 
   // ---- rq.cc ----
-  [[nodiscard]] u64 work(u64 time) const;  // CPU time in [0, time) that ticks leave
-  [[nodiscard]] u64 work_now() const {
-    const u64 rest = now - period_start;
+  [[nodiscard]] u64 work(u64 time) const;         // CPU time in [0, time) that ticks leave
+  [[nodiscard]] u64 work_since(u64 time) const {  // work(time), of a time in the present period
+    const u64 rest = time - period_start;
     return period_work + (rest > tick_cost ? rest - tick_cost : 0);
   }
+  [[nodiscard]] u64 work_now() const { return work_since(now); }
   void set_now(u64 time) {
     now = time;
     if (now - period_start >= tick_ns) next_period();
