@@ -7,7 +7,6 @@ namespace reprise::sim {
 namespace {
 // A CPU may be idle beside work for as long as interrupts, faults and the scheduler take to bring them together.
 constexpr u64 kIdleGraceNs = 10 * kNsPerMs;
-constexpr u32 kGlobalDsq = kNoDsq - 1 - kMaxCpus;
 }  // namespace
 
 void Machine::violated(const std::string& what, const Task* task) {

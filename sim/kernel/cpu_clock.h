@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// When something next happens on each CPU by itself: a tree of minima, eight to a node, over an array of times. Two
-// CPUs with the same time come in the order of their numbers. Internal.
+// When something next happens on each CPU by itself: a tree of minima, eight to a node. A key is the time with the
+// CPU's number in its low bits, so that one comparison orders by time and, at the same time, by CPU. Internal.
 #pragma once
 
+#include <algorithm>
 #include <vector>
 
 #include "scheduler/core/types.h"
@@ -17,45 +18,39 @@ class CpuClock {
     u32 count = cpus;
     do {
       count = (count + 7) / 8;
-      levels_.push_back({std::vector<u64>(std::size_t{count} * 8, kNever), std::vector<u16>(count, 0)});
+      levels_.emplace_back(std::size_t{count} * 8, kNever);
     } while (count > 1);
   }
 
-  [[nodiscard]] u64 time(u32 cpu) const { return levels_[0].times[cpu]; }
+  [[nodiscard]] u64 time(u32 cpu) const { return time_of(levels_[0][cpu]); }
   /// kNever: nothing on any CPU.
-  [[nodiscard]] u64 next_time() const { return next_time_; }
-  [[nodiscard]] u32 next_cpu() const {
-    u32 at = 0;
-    for (std::size_t level = levels_.size(); level-- > 0;) at = at * 8 + levels_[level].who[at];
-    return at;
-  }
-  void clear(u32 cpu) { set(cpu, kNever); }
-
-  void set(u32 cpu, u64 time) {
-    u32 at = cpu;
-    for (Level& level : levels_) {
-      level.times[at] = time;
-      at /= 8;
-      const u64* const times = &level.times[std::size_t{at} * 8];
-      u64 least = times[0];
-      u32 who = 0;
-      for (u32 i = 1; i < 8; ++i) {
-        who = times[i] < least ? i : who;
-        least = times[i] < least ? times[i] : least;
-      }
-      level.who[at] = static_cast<u16>(who);
-      time = least;
-    }
-    next_time_ = time;
-  }
+  [[nodiscard]] u64 next_time() const { return time_of(least_); }
+  [[nodiscard]] u32 next_cpu() const { return static_cast<u32>(least_) & (kMaxCpus - 1); }
+  void clear(u32 cpu) { set_key(cpu, kNever); }
+  /// Below 2^54 ns, which is 208 days; later than that is never.
+  void set(u32 cpu, u64 time) { set_key(cpu, time >> (64 - kCpuBits) ? kNever : time << kCpuBits | cpu); }
 
  private:
-  struct Level {
-    std::vector<u64> times;
-    std::vector<u16> who;  // of each eight the first with the least time
-  };
-  std::vector<Level> levels_;
-  u64 next_time_ = kNever;
+  static constexpr u32 kCpuBits = 10;
+  static_assert(kMaxCpus <= 1u << kCpuBits);
+
+  [[nodiscard]] static u64 time_of(u64 key) { return key == kNever ? kNever : key >> kCpuBits; }
+
+  void set_key(u32 cpu, u64 key) {
+    u32 at = cpu;
+    for (std::vector<u64>& level : levels_) {
+      u64* const node = &level[at & ~7u];
+      node[at & 7] = key;
+      const u64 a = std::min(node[0], node[1]), b = std::min(node[2], node[3]);
+      const u64 c = std::min(node[4], node[5]), d = std::min(node[6], node[7]);
+      key = std::min(std::min(a, b), std::min(c, d));
+      at /= 8;
+    }
+    least_ = key;
+  }
+
+  std::vector<std::vector<u64>> levels_;
+  u64 least_ = kNever;
 };
 
 }  // namespace reprise::sim

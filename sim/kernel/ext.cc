@@ -47,6 +47,7 @@ void Machine::do_enqueue_task(Task& task, u64 enq_flags, bool sticky) {
     return dispatch_enqueue(task.cpu, direct_dsq, task, direct_slice, direct_vtime, enq_flags | direct_flags);
   task.in_custody = true;
   task.ops_state = OpsState::kQueued;
+  task.handed_step = static_cast<u32>(engine_steps) + 1;
 }
 
 // scx_dispatch_enqueue, with the resolution of the queue's name.
@@ -138,7 +139,7 @@ void Machine::dequeue_task_ext(Task& task, u64 deq_flags) {
   if (task.dsq == kNoDsq) return;  // scx_dispatch_dequeue
   if (task.dsq < dsqs.size())
     dsqs[task.dsq].remove(tasks, task.id);
-  else if (task.dsq == kNoDsq - 1 - kMaxCpus)
+  else if (task.dsq == kGlobalDsq)
     global.remove(tasks, task.id);
   else
     cpus[kNoDsq - 1 - task.dsq].local.remove(tasks, task.id);
@@ -311,17 +312,37 @@ u32 Machine::dsq_index(u64 id) const {
   return kNoDsq;
 }
 
-// check_rq_for_timeouts.
+// Where a runnable task waits, for people.
+std::string Machine::whereabouts(const Task& task) const {
+  if (task.ops_state == OpsState::kQueued)
+    return "was handed up at " + std::to_string(slots[task.context.slot].changed) + " ns, before step " +
+           std::to_string(task.handed_step) + ", and the policy has not dispatched it since; the last step was " +
+           std::to_string(engine_steps);
+  if (task.dsq == kNoDsq) return "is in no queue";
+  if (task.dsq < cpu_count()) return "waits in the queue of CPU " + std::to_string(task.dsq);
+  if (task.dsq < dsqs.size()) return task.id == scheduler ? "waits in its own queue" : "waits in the shared queue";
+  if (task.dsq == kGlobalDsq) return "waits in the global queue";
+  return "waits in the local queue of CPU " + std::to_string(kNoDsq - 1 - task.dsq);
+}
+
+// check_rq_for_timeouts, which names the first that it finds; this names the one that has waited for longest.
 void Machine::check_stalls() {
+  const Task* starved = nullptr;
   for (TaskId id = 0; id < tasks.size(); ++id) {
     const Task& task = tasks[id];
     if (task.state != RunState::kRunnable || task.on_cpu || now - task.runnable_at <= options.watchdog_ns) continue;
-    const u64 ms = (now - task.runnable_at) / kNsPerMs;
-    return ext_error(std::string(task.ts.comm) + "[" + std::to_string(task.ts.pid) + "] failed to run for " +
-                     std::to_string(ms) + " ms");
+    if (!starved || task.runnable_at < starved->runnable_at) starved = &task;
   }
+  if (!starved) return;
+  const std::string ms = std::to_string((now - starved->runnable_at) / kNsPerMs % 1000);
+  ext_error(std::string(starved->ts.comm) + "[" + std::to_string(starved->ts.pid) + "] failed to run for " +
+                std::to_string((now - starved->runnable_at) / kNsPerSec) + "." + std::string(3 - ms.size(), '0') + ms +
+                "s",
+            "it " + whereabouts(*starved));
 }
 
-void Machine::ext_error(std::string what) { fail_with("the kernel threw the scheduler out: " + what); }
+void Machine::ext_error(std::string what, std::string hint) {
+  fail_with("the kernel threw the scheduler out: " + what, {}, std::move(hint));
+}
 
 }  // namespace reprise::sim

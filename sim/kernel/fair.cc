@@ -251,6 +251,14 @@ void Fair::enqueue(u32 cpu, Task& task, u64 enq_flags) {
   else
     add(cpu, task, enq_flags);
   wakeup_preempt(cpu, task, (enq_flags & kEnqInitial) != 0);
+  program(cpu);
+}
+
+// hrtick_update: whoever runs there has a rival now, or is to be looked at at another time. The CPU that a system call
+// is made on is programmed at the call's end.
+void Fair::program(u32 cpu) {
+  if (queues_[cpu].curr == kNoTaskId || m_.cpus[cpu].foreign || (cpu == m_.here && m_.where == Where::kTask)) return;
+  m_.program(cpu);
 }
 
 // requeue_delayed_entity: woken before it had left.
@@ -339,6 +347,7 @@ void Fair::reweight(Task& task, u32 cgroup_weight) {
     wakeup_preempt(cpu, task, false);
   else if (lighter)
     m_.resched(cpu);
+  program(cpu);
 }
 
 // ---- the pick ----
@@ -427,10 +436,7 @@ void Fair::wakeup_preempt(u32 cpu, Task& task, bool fork) {
     const u64 now_average = average(queue);
     const u64 from = before(now_average, curr.vruntime) ? now_average : curr.vruntime;
     const u64 until = from + virtual_time(least_slice(queue), curr.weight);
-    if (before(until, curr.protected_until)) {
-      curr.protected_until = until;
-      if (cpu != m_.here && !m_.cpus[cpu].foreign) m_.program(cpu);
-    }
+    if (before(until, curr.protected_until)) curr.protected_until = until;
     return;
   }
   if (before(curr.vruntime, curr.protected_until)) curr.protected_until = curr.vruntime;  // cancel_protect_slice

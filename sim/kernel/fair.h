@@ -146,6 +146,7 @@ class Fair {
   void requeue_delayed(u32 cpu, Task&);
   void wakeup_preempt(u32 cpu, Task&, bool fork);
   void resched_lazy(u32 cpu);
+  void program(u32 cpu);
   void count_overloaded(u32 cpu, u32 queued_before);
   void clear_buddy(FairQueue& queue, TaskId id) {
     if (queue.next == id) queue.next = kNoTaskId;

@@ -3,6 +3,8 @@
 // numbers and so is the same in every run. Both search by deadline and skip what has no eligible task below it.
 #include "sim/kernel/fair.h"
 
+#include <algorithm>
+
 namespace reprise::sim {
 
 // entity_before, and among equals the order of insertion.
@@ -132,6 +134,11 @@ const char* Fair::check(u32 cpu) const {
   if (on_queue(queue.curr)) ++nodes;
   if (nodes != queue.queued) return "a run queue miscounts its tasks";
   if (sum != queue.sum_w_vruntime || weight != queue.sum_weight) return "a run queue's average is wrong";
+  const Cpu& c = m_.cpus[cpu];
+  if (c.curr != kNoTaskId && queue.curr == c.curr && queue.queued > 1 && !c.foreign) {
+    const u64 tick = wanted(cpu, m_.tasks[c.curr]).tick;
+    if (m_.clock.time(cpu) > std::max(tick, c.busy_until) + 2 * m_.tick_ns) return "a slice has no end";
+  }
   return nullptr;
 }
 

@@ -149,6 +149,8 @@ class KernelModel final : public Kernel {
   [[nodiscard]] const Engine* engine() const;
   /// The dispatcher's own counter of that name in struct wire_cpu_counters, by its index there, summed over CPUs.
   [[nodiscard]] u64 dispatcher_counter(u32 index) const;
+  /// For tests: what lies behind all this (machine.h).
+  [[nodiscard]] Machine& machine() { return *machine_; }
 
  private:
   explicit KernelModel(std::unique_ptr<Machine>);

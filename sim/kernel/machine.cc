@@ -43,7 +43,7 @@ Expected<void> Machine::begin() {
     fair = std::make_unique<Fair>(*this);
     for (u32 cpu = 0; cpu < cpu_count(); ++cpu) idle.set(cpu, true);
   } else {
-    global.init(kNoDsq - 1 - kMaxCpus);
+    global.init(kGlobalDsq);
     if (options.attach_ns > now) {
       bypassing = true;
       event_at(options.attach_ns, {.kind = EventKind::kRestart});

@@ -31,6 +31,7 @@
 namespace reprise::sim {
 
 inline constexpr u64 kNever = CpuClock::kNever;
+inline constexpr u32 kGlobalDsq = kNoDsq - 1 - kMaxCpus;  // index; below it the local queues, kNoDsq - 1 - CPU
 
 /// Where the kernel's code runs at present: decides what a wakeup is put down to.
 enum class Where : u8 { kOutside, kTask, kHardirq };
@@ -145,11 +146,12 @@ class Machine {
   void set_tid(i32 tid, TaskId);
 
   // ---- rq.cc ----
-  [[nodiscard]] u64 work(u64 time) const;  // CPU time in [0, time) that ticks leave
-  [[nodiscard]] u64 work_now() const {
-    const u64 rest = now - period_start;
+  [[nodiscard]] u64 work(u64 time) const;         // CPU time in [0, time) that ticks leave
+  [[nodiscard]] u64 work_since(u64 time) const {  // work(time), of a time in the present period
+    const u64 rest = time - period_start;
     return period_work + (rest > tick_cost ? rest - tick_cost : 0);
   }
+  [[nodiscard]] u64 work_now() const { return work_since(now); }
   void set_now(u64 time) {
     now = time;
     if (now - period_start >= tick_ns) next_period();
@@ -195,7 +197,8 @@ class Machine {
   void kick(u32 cpu, u64 flags);
   void run_kicks();  // kick_cpus_irq_workfn
   void check_stalls();
-  void ext_error(std::string what);
+  [[nodiscard]] std::string whereabouts(const Task&) const;
+  void ext_error(std::string what, std::string hint = {});
 
   // ---- session.cc ----
   Expected<void> attach();

@@ -45,8 +45,9 @@ void Machine::update_curr(u32 cpu) {
   task.ts.se.sum_exec_runtime += delta;
   c.exec_sum += delta;
   task.irq_ns += delta - (done - c.work_at_start);
-  u64 from = c.work_at_start;
-  if (c.busy_until > c.exec_start) from = c.busy_until < now ? work(c.busy_until) : done;
+  // From where on it got on with its work: mostly a time of this tick's period.
+  const u64 start = std::min(std::max(c.busy_until, c.exec_start), now);
+  const u64 from = start >= period_start ? work_since(start) : work(start);
   task.remaining -= std::min(task.remaining, done - from);
   c.exec_start = now;  // before the class may ask for a reschedule, which comes here again
   c.work_at_start = done;
@@ -64,8 +65,10 @@ void Machine::program(u32 cpu) {
   if (c.curr == kNoTaskId) return clock.clear(cpu);
   const Task& task = tasks[c.curr];
   u64 at = c.busy_until;
-  if (task.remaining != 0)
-    at = when_done((c.busy_until > c.exec_start ? work(c.busy_until) : c.work_at_start) + task.remaining);
+  if (task.remaining != 0) {
+    const u64 start = std::max(c.busy_until, c.exec_start);
+    at = when_done((start - period_start < tick_ns ? work_since(start) : work(start)) + task.remaining);
+  }
   // A slice ends at a tick (task_tick_scx).
   u64 slice_end = task.ts.scx.slice == ~0ull ? kNever : c.exec_start + task.ts.scx.slice;
   if (fair) {

@@ -56,7 +56,8 @@ struct alignas(64) Task {
   bool migration_disabled;
   bool has_context;
   task_context context;
-  u32 qseq;        // scx.ops_qseq
+  u32 qseq;         // scx.ops_qseq
+  u32 handed_step;  // the step of the engine that followed when it was last handed up
   u32 dsq;         // index of the queue it is in; kNoDsq
   u32 dsq_seq;     // of its insertion there
   u32 next, prev;  // in a FIFO

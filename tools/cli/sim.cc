@@ -100,7 +100,14 @@ Expected<void> Sim::load(Console& console) {
     machine_.topology = sim::Topology::flat(4);
     return {};
   }
-  auto loaded = sim::from_trace(file_, {.session = selection_.session, .fit = !selection_.default_costs, .costs = {}});
+  std::optional<sim::Costs> costs;
+  if (!selection_.costs_from.empty()) {
+    auto other = sim::from_trace(selection_.costs_from, {});
+    if (!other) return std::unexpected(about_trace(other.error()));
+    costs = other->machine.costs;
+  }
+  auto loaded = sim::from_trace(
+      file_, {.session = selection_.session, .fit = !selection_.default_costs, .costs = costs});
   if (!loaded) return std::unexpected(about_trace(loaded.error()));
   recorded_ = std::move(*loaded);
   machine_ = recorded_->machine;

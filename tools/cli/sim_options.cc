@@ -121,6 +121,7 @@ void SimSelection::declare(CLI::App& app) {
   add_number(app, "--session", session, {"N", 1, 1'000'000, false}, "of the trace; the first when not given");
   app.add_option("--cost", cost_text_, "set costs by name, in ns; --costs shows them")->type_name("NAME=NS,...");
   app.add_flag("--default-costs", default_costs, "do not fit the costs to the recording");
+  app.add_option("--costs-from", costs_from, "fit the costs on this recording instead")->type_name("FILE");
   app.add_option("--fault", fault_text_, "what goes wrong, from the seed: " + fault_names())
       ->type_name("NAME=N,...");
   app.add_flag("--check", check_, "hold all invariants after every event; slow");

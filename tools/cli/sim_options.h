@@ -37,6 +37,7 @@ class SimSelection {
 
   u32 session = 0;
   bool default_costs = false;
+  std::string costs_from;
 
  private:
   std::vector<std::string> policy_text_, cost_text_, fault_text_;
