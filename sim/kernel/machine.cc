@@ -25,6 +25,7 @@ Machine::Machine(const SimOptions& with, Behaviour& does, EventSink* events, Ste
       fault_random(Prng::seeded(with.seed).split("faults")) {
   for (u32 cpu = 0; cpu < cpu_count(); ++cpu) {
     online_mask.bits[cpu / 64] |= 1ull << (cpu % 64);
+    cpus[cpu].timers.reserve(64);
     cpus[cpu].local.init(kNoDsq - 1 - cpu);
   }
   all_mask = online_mask;
