@@ -2,6 +2,7 @@
 #include "sim/run/from_trace.h"
 
 #include <algorithm>
+#include <bit>
 #include <set>
 #include <tuple>
 
@@ -12,6 +13,8 @@ namespace {
 
 using trace::KernelEvent;
 using trace::KernelEventType;
+
+constexpr u32 kTasksLeast = 1024;
 
 // What of a session costs are fitted on and metrics are taken from.
 struct Timeline {
@@ -133,6 +136,9 @@ Expected<Recorded> from_trace(const std::string& path, const FromTraceOptions& o
   out.program = std::move(extracted->program);
   out.extracted = std::move(extracted->report);
   out.machine.costs = costs;
+  // A table for the tasks that there are: one for 65,536 takes longer to set up than a short recording to run.
+  const u32 enough = std::bit_ceil(out.program.max_instances + 64);
+  out.machine.max_tasks = std::min(out.machine.max_tasks, std::max(enough, kTasksLeast));
   if (scheduler != 0) out.machine.scheduler_tid = scheduler;
   const u64 attached = timeline->steps.empty() ? extracted->base_ns : timeline->steps.front().begin_ns;
   // The clock of the simulation is as far from a tick as that of the machine.
