@@ -57,7 +57,8 @@ void KernelModel::arm(u64 at_ns, u64 cookie, u32 cpu, u64 slack_ns) {
            u8{trace::kTimerSleep} | u8{trace::kTimerArmed},
            sleeper == kNoTaskId ? 0 : static_cast<u32>(m.tasks[sleeper].ts.pid), at_ns, slack_ns);
   }
-  m.arm(where, {.at = at_ns, .soft = at_ns - std::min(at_ns, slack_ns), .order = 0, .cookie = cookie, .sleeper = sleeper});
+  m.arm(where,
+        {.at = at_ns, .soft = at_ns - std::min(at_ns, slack_ns), .order = 0, .cookie = cookie, .sleeper = sleeper});
 }
 void KernelModel::set_affinity(TaskId task, const CpuSet& set) {
   const Here here(*machine_);

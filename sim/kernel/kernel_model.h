@@ -2,8 +2,9 @@
 // A machine under simulation: a model of the kernel's scheduler (kernel/sched/core.c and ext/ext.c of Linux 7.3) that
 // hosts the dispatcher, compiled natively from its own source, and runs an engine in a task of its own.
 //
-// Time is simulated, in nanoseconds, and begins at SimOptions::start_ns. The same options and the same behaviour give the same run, event
-// by event; `hash` covers it. Callbacks of the dispatcher are atomic; what they cost delays the CPU that ran them.
+// Time is simulated, in nanoseconds, and begins at SimOptions::start_ns. The same options and the same behaviour give
+// the same run, event by event; `hash` covers it. Callbacks of the dispatcher are atomic; what they cost delays the CPU
+// that ran them.
 //
 // Thread safety: none; a Kernel belongs to one thread. Any number of them may exist in a process, also in one thread.
 #pragma once

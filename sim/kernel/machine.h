@@ -63,8 +63,8 @@ struct Cpu {
   u8 foreign_class = 0;
   u64 exec_sum = 0;  // all that tasks ran here
   u64 idle_since = 0;
-  std::vector<WorkloadTimer> timers;  // a heap, the next one first
-  EventQueue::Slot timer_slot = ~0u;  // of that one
+  std::vector<WorkloadTimer> timers;                 // a heap, the next one first
+  EventQueue::Slot timer_slot = ~0u;                 // of that one
   u32 runnable = 0;                                  // rq->nr_running: curr and those waiting on this run queue
   u32 wake_list = kNoTaskId, wake_tail = kNoTaskId;  // rq->wake_list, through Task::next
   u32 record_seq = 0;

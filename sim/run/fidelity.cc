@@ -156,7 +156,8 @@ FidelityCell judge(const Runs& runs, std::size_t i) {
     most = std::max(most, run.value[i]);
     count = std::min(count, run.count[i]);
   }
-  cell.spread = off(most, least) * (cell.recorded == 0 ? 0 : static_cast<double>(least) / static_cast<double>(cell.recorded));
+  cell.spread =
+      off(most, least) * (cell.recorded == 0 ? 0 : static_cast<double>(least) / static_cast<double>(cell.recorded));
   cell.error = off(cell.simulated, cell.recorded);
   cell.allowed = std::max(kMetrics[i].tolerance_per_mille / 1000.0, cell.spread);
   if (count < kMetrics[i].min_count) {

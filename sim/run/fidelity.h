@@ -35,22 +35,22 @@ enum class Verdict : u8 { kAgree, kDisagree, kVoid };
 
 struct FidelityCell {
   const FidelityMetric* metric = nullptr;
-  u64 recorded = 0;   // median of the recordings
-  u64 simulated = 0;  // median of their simulations
-  double error = 0;   // of the recorded value
-  double spread = 0;  // between the recordings: greatest less least, of the median
+  u64 recorded = 0;    // median of the recordings
+  u64 simulated = 0;   // median of their simulations
+  double error = 0;    // of the recorded value
+  double spread = 0;   // between the recordings: greatest less least, of the median
   double allowed = 0;  // the tolerance, or the spread where that is larger
-  bool goal = false;  // within the goal, too
+  bool goal = false;   // within the goal, too
   MetricVerdict verdict = MetricVerdict::kNotMeasured;
   std::string reason;  // why it is not measured
 };
 
 struct Control {
-  std::string_view name;     // "occupancy", "policy"
-  std::string what;          // "all run times 1.3 times as long", "fifo instead of vruntime"
+  std::string_view name;  // "occupancy", "policy"
+  std::string what;       // "all run times 1.3 times as long", "fifo instead of vruntime"
   bool rejected = false;
-  bool applies = true;       // false: makes no difference to this workload, so it cannot be rejected
-  std::string_view metric;   // one that rejected it
+  bool applies = true;      // false: makes no difference to this workload, so it cannot be rejected
+  std::string_view metric;  // one that rejected it
 };
 
 struct Fidelity {

@@ -61,7 +61,7 @@ class Collector {
   std::map<u32, Calls> takes, gives;  // by number of the call and kind of the object
   Samples ticks, timers, idle_exits, turns;
   Samples preempts_by_task, preempts_by_timer;  // from a wakeup to the scheduler's coming, beside a running task
-  std::vector<std::pair<u64, u64>> tick_ends;  // with their durations
+  std::vector<std::pair<u64, u64>> tick_ends;   // with their durations
   struct Segment {
     u64 ns, work;  // CPU time of the scheduler with one step in it; events and decisions of that step
   };
@@ -301,7 +301,8 @@ Fit fit_costs(std::span<const KernelEvent> events, std::span<const StepTime> ste
   for (const u64 ns : found.preempts_by_task) preempts.push_back(less(ns, costs.wake()));
   for (const u64 ns : found.preempts_by_timer) preempts.push_back(less(ns, costs.timer + costs.wake()));
   if (const auto preempt = median(preempts, 4)) f.set(&Costs::preempt, *preempt, preempts.size());
-  if (const auto idle = median(found.idle_exits, 4)) f.set(&Costs::idle_exit, less(*idle, costs.timer + costs.wake()), found.idle_exits.size());
+  if (const auto idle = median(found.idle_exits, 4))
+    f.set(&Costs::idle_exit, less(*idle, costs.timer + costs.wake()), found.idle_exits.size());
   return f.finish();
 }
 

@@ -23,7 +23,7 @@ struct Fitted {
 
 struct Fit {
   Costs costs;
-  u64 tick_at_ns = 0;  // where in a period ticks begin
+  u64 tick_at_ns = 0;          // where in a period ticks begin
   std::vector<Fitted> fields;  // one per field of Costs, in its order
 };
 

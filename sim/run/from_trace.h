@@ -25,7 +25,7 @@ struct Recorded {
 };
 
 struct FromTraceOptions {
-  u32 session = 0;  // from 1; 0: the first
+  u32 session = 0;             // from 1; 0: the first
   bool fit = true;             // else default costs
   std::optional<Costs> costs;  // instead of either
 };

@@ -48,7 +48,8 @@ class Watched final : public Behaviour {
 void steal(KernelModel& kernel, const Program& program, u64 start_ns) {
   for (const Theft& theft : program.thefts) {
     const auto kind = static_cast<trace::IrqKind>(theft.kind >> 16);
-    const bool of_model = kind == trace::kIrqVector || (kind == trace::kIrqSoft && (theft.kind & 0xffff) == kSoftHrtimer);
+    const bool of_model =
+        kind == trace::kIrqVector || (kind == trace::kIrqSoft && (theft.kind & 0xffff) == kSoftHrtimer);
     if (of_model || theft.cpu >= kernel.cpus()) continue;
     const u64 begin = start_ns + (theft.at_ns > theft.duration_ns ? theft.at_ns - theft.duration_ns : 0);
     if (theft.duration_ns != 0) kernel.steal(theft.cpu, begin, theft.duration_ns, kind, theft.kind & 0xffff);

@@ -49,7 +49,7 @@ struct ExtractOptions {
   u64 max_events = 200'000'000;
   bool own_threads = true;  // of the process that recorded, but the scheduler's
   Overheads overheads;
-  bool thefts = true;       // CPU time that interrupts took goes into Program::thefts
+  bool thefts = true;  // CPU time that interrupts took goes into Program::thefts
 };
 
 struct ExtractedTask {
@@ -106,8 +106,8 @@ struct ExtractReport {
   u64 tasks_cut = 0;           // still there when it ended
   u64 exec_corrected_ns = 0;   // CPU time that estimates between two known points were wrong by
   bool has_calls = false;
-  u64 overhead_ns = 0;         // taken out, as ExtractOptions::overheads says
-  i32 scheduler_tid = 0;       // of the scheduler's thread; 0: none
+  u64 overhead_ns = 0;                // taken out, as ExtractOptions::overheads says
+  i32 scheduler_tid = 0;              // of the scheduler's thread; 0: none
   std::vector<std::string> problems;  // of the file
   std::vector<ExtractedTask> by_task;
 

@@ -43,9 +43,9 @@ class ObjectTable {
   struct State {
     i64 balance = 0;    // tokens in the recording, at this moment
     i64 in_flight = 0;  // of gives that have begun
-    i64 high = 0;   // most that was in it at once
-    i64 taken = 0;  // of `balance`, but not back from the call yet
-    i64 full = 0;  // most that a writer found when it had to wait
+    i64 high = 0;       // most that was in it at once
+    i64 taken = 0;      // of `balance`, but not back from the call yet
+    i64 full = 0;       // most that a writer found when it had to wait
     u64 given = 0;
     u64 gives = 0;
     bool touched = false;

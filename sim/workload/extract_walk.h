@@ -63,7 +63,7 @@ class Walk {
     u64 anchor_exec = 0;
     u64 anchor_ns = 0;
     u64 anchor_foreign = 0;
-    u64 done = 0;  // CPU time up to which operations are written
+    u64 done = 0;      // CPU time up to which operations are written
     u64 overhead = 0;  // of the time from `done` on; not the program's
     u64 slept_ns = 0;
     u64 armed_expiry = 0;

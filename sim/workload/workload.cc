@@ -494,8 +494,7 @@ Action Workload::next(Kernel& kernel, TaskId id) {
     Instance& done = instances_[self];
     done.pc = following;
     done.inside = done.blocked = done.granted = done.paid = 0;
-    if (op.extra && woke)
-      return {.next = Next::kRun, .run_ns = op.extra * kExtraUnitNs};
+    if (op.extra && woke) return {.next = Next::kRun, .run_ns = op.extra * kExtraUnitNs};
   }
   stats_.empty_turns += 1;
   return {.next = Next::kRun, .run_ns = kEmptyTurnNs};

@@ -138,7 +138,7 @@ class Workload final : public Behaviour {
   u32 next_outside_ = 0;
   u32 next_later_ = 0;
   u32 alive_ = 0;
-  u32 background_ = 0;  // of these
+  u32 background_ = 0;     // of these
   u32 started_tasks_ = 0;  // of those that are due
   u32 due_tasks_ = 0;
   i32 next_tid_ = 1;

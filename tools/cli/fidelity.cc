@@ -12,9 +12,11 @@ namespace reprise::cli {
 namespace {
 
 constexpr char kDescription[] =
-    "Simulates the recorded policy on the recorded workload and holds each metric against the recording. What a metric\n"
+    "Simulates the recorded policy on the recorded workload and holds each metric against the recording. What a "
+    "metric\n"
     "may be off is fixed beforehand. Two controls show that the comparison can fail: run times 1.3 times as long, and\n"
-    "another policy, have to be rejected, or the result is void. Several recordings of one workload count as one: medians\n"
+    "another policy, have to be rejected, or the result is void. Several recordings of one workload count as one: "
+    "medians\n"
     "are compared, and the spread between the recordings is allowed.";
 constexpr char kFooter[] =
     "examples\n"
@@ -64,8 +66,8 @@ Expected<std::vector<sim::Recorded>> FidelityCommand::load(Console& console) con
     const sim::Recorded &first = recordings.front(), &last = recordings.back();
     if (last.session.policy != first.session.policy || last.session.options != first.session.options ||
         last.session.cpus != first.session.cpus)
-      return fail(ExitCode::kUsage, fmt::format("{} and {} are not recordings of the same policy and machine",
-                                                files_.front(), file));
+      return fail(ExitCode::kUsage,
+                  fmt::format("{} and {} are not recordings of the same policy and machine", files_.front(), file));
   }
   return recordings;
 }
@@ -73,9 +75,9 @@ Expected<std::vector<sim::Recorded>> FidelityCommand::load(Console& console) con
 Expected<sim::FidelityOptions> FidelityCommand::options(const sim::Recorded& recorded) const {
   sim::FidelityOptions options;
   if (!recorded.session.policy.empty()) {
-    auto spec = parse_policy(recorded.session.options.empty()
-                                 ? recorded.session.policy
-                                 : recorded.session.policy + ":" + recorded.session.options);
+    auto spec =
+        parse_policy(recorded.session.options.empty() ? recorded.session.policy
+                                                      : recorded.session.policy + ":" + recorded.session.options);
     if (!spec) {
       Error error = spec.error();
       error.code = ExitCode::kBadInput;
@@ -149,14 +151,14 @@ void FidelityCommand::show(Console& console, const sim::Fidelity& result, const 
                                      cell.goal ? "agree, goal" : sim::name(cell.verdict)));
   }
   for (const sim::Control& control : result.controls) {
-    const std::string how = control.rejected   ? fmt::format("rejected by {}", control.metric)
+    const std::string how = control.rejected  ? fmt::format("rejected by {}", control.metric)
                             : control.applies ? "NOT rejected"
                                               : "makes no difference here";
     console.print("control: {}: {}\n", control.what, how);
   }
-  console.print("{}\n", console.out_colour(result.verdict == sim::Verdict::kAgree ? Console::Colour::kGreen
-                                                                                  : Console::Colour::kRed,
-                                           sim::name(result.verdict)));
+  console.print("{}\n", console.out_colour(
+                            result.verdict == sim::Verdict::kAgree ? Console::Colour::kGreen : Console::Colour::kRed,
+                            sim::name(result.verdict)));
 }
 
 Expected<ExitCode> FidelityCommand::run(Console& console) {

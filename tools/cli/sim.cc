@@ -5,7 +5,6 @@
 #include <chrono>
 #include <optional>
 
-#include "version.h"
 #include "scheduler/policies/table.h"
 #include "sim/run/from_trace.h"
 #include "sim/run/save.h"
@@ -17,13 +16,16 @@
 #include "tools/cli/metrics_text.h"
 #include "tools/cli/sim_options.h"
 #include "tools/cli/trace_text.h"
+#include "version.h"
 
 namespace reprise::cli {
 namespace {
 
 constexpr char kDescription[] =
-    "Runs the workload of FILE again, in simulated time, on a model of the kernel that hosts the dispatcher: what each\n"
-    "task does and waits for comes from the recording, when it runs is up to the policy. Every combination of the given\n"
+    "Runs the workload of FILE again, in simulated time, on a model of the kernel that hosts the dispatcher: what "
+    "each\n"
+    "task does and waits for comes from the recording, when it runs is up to the policy. Every combination of the "
+    "given\n"
     "policies, seeds and CPU counts is one simulation; they run side by side on all CPUs.\n"
     "A policy is one of `reprise policies`, or eevdf: the kernel's own, without a scheduler in user space.";
 constexpr char kFooter[] =
@@ -106,8 +108,8 @@ Expected<void> Sim::load(Console& console) {
     if (!other) return std::unexpected(about_trace(other.error()));
     costs = other->machine.costs;
   }
-  auto loaded = sim::from_trace(
-      file_, {.session = selection_.session, .fit = !selection_.default_costs, .costs = costs});
+  auto loaded =
+      sim::from_trace(file_, {.session = selection_.session, .fit = !selection_.default_costs, .costs = costs});
   if (!loaded) return std::unexpected(about_trace(loaded.error()));
   recorded_ = std::move(*loaded);
   machine_ = recorded_->machine;
@@ -326,9 +328,9 @@ Expected<ExitCode> Sim::run(Console& console) {
       continue;
     }
     if (const auto& result = *results[i].result; result.stuck != 0)
-      console.warning(fmt::format("{} on {}: {} waited for what the trace does not tell, helped along {} times; first\n{}",
-                                  rows_[i].policy, counted(rows_[i].cpus, "CPU"), counted(result.stuck, "task"),
-                                  result.workload.relieved, result.waiting));
+      console.warning(fmt::format(
+          "{} on {}: {} waited for what the trace does not tell, helped along {} times; first\n{}", rows_[i].policy,
+          counted(rows_[i].cpus, "CPU"), counted(result.stuck, "task"), result.workload.relieved, result.waiting));
   }
   if (!error && verify_)
     if (auto verified = verify(console, *jobs, results); !verified) error = verified.error();

@@ -122,8 +122,7 @@ void SimSelection::declare(CLI::App& app) {
   app.add_option("--cost", cost_text_, "set costs by name, in ns; --costs shows them")->type_name("NAME=NS,...");
   app.add_flag("--default-costs", default_costs, "do not fit the costs to the recording");
   app.add_option("--costs-from", costs_from, "fit the costs on this recording instead")->type_name("FILE");
-  app.add_option("--fault", fault_text_, "what goes wrong, from the seed: " + fault_names())
-      ->type_name("NAME=N,...");
+  app.add_option("--fault", fault_text_, "what goes wrong, from the seed: " + fault_names())->type_name("NAME=N,...");
   app.add_flag("--check", check_, "hold all invariants after every event; slow");
   add_number(app, "--check-every", check_every_, {"N", 1, 4'000'000'000, false}, "... after every N events");
 }
@@ -160,7 +159,8 @@ Expected<void> SimSelection::parse() {
     if (at == sim::cost_fields().end())
       return fail(ExitCode::kUsage, fmt::format("--cost: no cost '{}'{}", name, suggestion(name, names)), {},
                   "--costs lists them");
-    if (pair.value > 10 * kNsPerSec) return fail(ExitCode::kUsage, fmt::format("--cost: {} ns is too much", pair.value));
+    if (pair.value > 10 * kNsPerSec)
+      return fail(ExitCode::kUsage, fmt::format("--cost: {} ns is too much", pair.value));
     costs_.emplace_back(at->field, pair.value);
   }
   auto faults = parse_pairs("--fault", fault_text_);
