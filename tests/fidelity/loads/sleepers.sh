@@ -6,6 +6,6 @@ cat >/tmp/sleepers.json <<'END'
   "short": {"instance": 4, "loop": 300, "run": 300, "sleep": 7000},
   "long": {"instance": 3, "loop": 60, "run": 4000, "sleep": 30000},
   "burst": {"instance": 1, "loop": 25, "run": 25000, "sleep": 60000}},
- "global": {"duration": 60, "calibration": 100, "default_policy": "SCHED_OTHER"}}
+ "global": {"duration": 12, "calibration": 100, "default_policy": "SCHED_OTHER"}}
 END
 rt-app /tmp/sleepers.json

@@ -7,6 +7,6 @@ cat >/tmp/spinners.json <<'END'
   "n5": {"instance": 2, "loop": 12, "run": 20000, "priority": 5},
   "n10": {"instance": 2, "loop": 12, "run": 20000, "priority": 10},
   "awake": {"instance": 2, "loop": 600, "run": 100, "sleep": 4000}},
- "global": {"duration": 60, "calibration": 100, "default_policy": "SCHED_OTHER"}}
+ "global": {"duration": 8, "calibration": 100, "default_policy": "SCHED_OTHER"}}
 END
 rt-app /tmp/spinners.json
