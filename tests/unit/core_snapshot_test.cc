@@ -174,9 +174,9 @@ TEST(SnapshotTest, StateThatContradictsItselfIsAnErrorAndNeverACrash) {
     const Bytes good = snapshot_of(*engine);
     u64 refused = 0, found_later = 0;
     for (std::size_t i = test::kSnapshotHeaderBytes; i < good.size(); ++i) {
-      for (const u8 flip : {0x01, 0x80, 0xff}) {
+      for (const std::byte flip : {std::byte{0x01}, std::byte{0x80}, std::byte{0xff}}) {
         Bytes bad = good;
-        bad[i] ^= std::byte{flip};
+        bad[i] ^= flip;
         test::seal_snapshot(bad);
         const auto victim = make_engine(name, {4, 16});
         const Expected<void> restored = victim->restore(bad);
