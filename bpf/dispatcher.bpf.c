@@ -164,6 +164,7 @@ OPS(void, dispatch, s32 cpu, struct task_struct* prev) {
   if (own.walk_left && smp_swap_if(&own.walking, 0, 1)) {
     struct walk_context context = {.now = now_ns()};
     walk_up_to(WALK_SLOTS, &context);
+    own.look = 1;
     smp_swap_if(&own.walking, 1, 0);
   }
   taken = take_task(cpu);

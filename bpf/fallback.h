@@ -43,6 +43,7 @@ static long walk_one(u32 i, void* data) {
       smp_add(&slot->generation, 1);
       count()->recovered++;
       dsq_insert_vtime(p, DSQ_SHARED, config.slice_default_ns, shared.vtime_max, 0);
+      wake_idle_for(p);
     }
   } else {
     slot->changed = context->now;
@@ -50,6 +51,7 @@ static long walk_one(u32 i, void* data) {
     if (!in_queue(p)) {
       count()->reinserted++;
       dsq_insert_vtime(p, DSQ_SHARED, config.slice_default_ns, shared.vtime_max, 0);
+      wake_idle_for(p);
     }
   }
   bpf_task_release(p);

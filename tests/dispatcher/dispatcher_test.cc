@@ -147,6 +147,21 @@ TEST(DispatcherTest, RunsTasksHandedUpWhenUserSpaceStopsAnswering) {
   EXPECT_EQ(host.state.shared_value.fallback, 0u);
 }
 
+TEST(DispatcherTest, WakesIdleCpusForTheTasksThatItRunsItself) {
+  DispatcherHost host(4);
+  for (int tid = 10; tid < 13; ++tid) host.wake(host.add_task(tid, kAll));
+  for (int beat = 0; beat < 5; ++beat) {
+    host.now += 60'000'000;
+    reprise_dispatcher.heartbeat_expired();
+  }
+  ASSERT_EQ(host.state.shared_value.fallback, 1u);
+  host.idle = host.state.shared_value.idle[0] = 0b1100;
+  host.kicks.clear();
+  host.dispatch(0);
+  ASSERT_EQ(host.kicks.size(), 2u) << "CPU 0 takes one of the three";
+  EXPECT_EQ(host.kicks[0].first + host.kicks[1].first, 2 + 3);
+}
+
 TEST(DispatcherTest, DoesNotTakeOverFromASchedulerThatMoves) {
   DispatcherHost host(2);
   host.wake(host.add_task(10, kAll));
