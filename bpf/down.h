@@ -7,7 +7,10 @@
 
 #include "bpf/up.h"
 
-/* A task's mask may name CPUs that are offline, or were never there; nobody takes anything from their queues. */
+/*
+ * A task's mask may name CPUs that are offline, or were never there; nobody takes anything from their queues. One that
+ * has come online since is idle sooner or later, and then taken for that; soon after the kernel asks for a restart.
+ */
 static __always_inline bool allowed_on(struct task_struct* p, s32 cpu) {
   return cpu >= 0 && (u32)cpu < config.cpus && own.online[(u32)cpu / 64 % WIRE_CPU_WORDS] >> ((u32)cpu % 64) & 1 &&
          bpf_cpumask_test_cpu(cpu, p->cpus_ptr);
@@ -75,7 +78,7 @@ static __always_inline void dispatch_task(const struct wire_message* message) {
   if (!taken) {
     result = WIRE_FAILED;
     count()->failed++;
-  } else if ((queue < WIRE_MAX_CPUS && !allowed_on(p, (s32)queue)) ||
+  } else if ((queue < WIRE_MAX_CPUS && !bpf_cpumask_test_cpu((u32)queue, p->cpus_ptr)) ||
              !answered(slot, message->generation, own.drained_at)) {
     dispatch_cancel();
     result = WIRE_CANCELLED;
