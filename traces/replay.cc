@@ -60,8 +60,8 @@ class Replay {
   Expected<Then> begin_session();
   Expected<Then> restore(const SnapshotRecord&);
   Expected<Then> replay_step(const StepRecord&);
-  Expected<Then> stop_at(const GapRecord&);
-  [[nodiscard]] std::unexpected<Error> begins_in_the_middle(u64 step) const;
+  Expected<Then> leave_at(const GapRecord&);
+  Expected<Then> begins_in_the_middle(u64 step);
   void compare(const StepRecord&);
   void check_hash(const StepRecord&);
   void diverge(Divergence, const StepRecord&);
@@ -74,7 +74,8 @@ class Replay {
   ReplayResult result_;
   DecisionDigest digest_;
   LastEnqueues enqueues_;
-  std::unique_ptr<Engine> engine_;  // null while a session without steps, or after a breach, is passed over
+  std::unique_ptr<Engine> engine_;  // null while a session without steps, after a gap or a breach is passed over
+  std::optional<Error> in_the_middle_;
   StepOutput output_;
 };
 
@@ -85,7 +86,8 @@ Expected<ReplayResult> Replay::run() {
     if (!then) return std::unexpected(then.error());
     if (*then == Then::kStop) break;
   }
-  if (result_.steps == 0 && !result_.gap && !result_.contract) {
+  if (result_.steps == 0 && in_the_middle_) return std::unexpected(*in_the_middle_);
+  if (result_.steps == 0 && result_.gaps.empty() && !result_.contract) {
     return fail(ExitCode::kBadInput, "holds no steps of an engine, so there is nothing to replay", reader_.name(),
                 "record it with `reprise live --record`");
   }
@@ -102,7 +104,7 @@ Expected<Replay::Then> Replay::take(Item item) {
     case Item::kStep:
       return replay_step(reader_.step());
     case Item::kGap:
-      return stop_at(reader_.gap());
+      return leave_at(reader_.gap());
     default:
       return Then::kGoOn;
   }
@@ -110,9 +112,17 @@ Expected<Replay::Then> Replay::take(Item item) {
 
 /// The heart of it: what was given goes in again, and what comes out is compared.
 Expected<Replay::Then> Replay::replay_step(const StepRecord& recorded) {
-  if (engine_ == nullptr) return Then::kGoOn;
+  if (engine_ == nullptr) {
+    const bool behind_a_gap = !result_.gaps.empty() && result_.gaps.back().session == reader_.session_number();
+    if (behind_a_gap) result_.gaps.back().steps += 1;
+    return Then::kGoOn;
+  }
   if (recorded.input.number > options_.to_step) return Then::kStop;
-  if (recorded.input.number != engine_->last_step() + 1) return begins_in_the_middle(recorded.input.number);
+  if (recorded.input.number != engine_->last_step() + 1) {
+    auto then = begins_in_the_middle(recorded.input.number);
+    if (then) result_.gaps.back().steps += 1;
+    return then;
+  }
   if (!result_.first_divergence) enqueues_.note(recorded.input);
   if (result_.steps % kStepsPerProgress == 0 && options_.progress) options_.progress(result_.steps, result_.decisions);
 
@@ -237,17 +247,26 @@ Expected<Replay::Then> Replay::restore(const SnapshotRecord& snapshot) {
   return Then::kGoOn;
 }
 
-Expected<Replay::Then> Replay::stop_at(const GapRecord& gap) {
+/// The engine that was there before the missing steps knows too little for those behind them.
+Expected<Replay::Then> Replay::leave_at(const GapRecord& gap) {
   if (engine_ == nullptr) return Then::kGoOn;
   if (engine_->last_step() == 0 && gap.before_ns != 0) return begins_in_the_middle(gap.last_step + 1);
-  result_.gap = gap;
-  return Then::kStop;
+  result_.gaps.push_back({reader_.session_number(), gap, 0});
+  engine_.reset();
+  return only_one_session() ? Then::kStop : Then::kGoOn;
 }
 
-std::unexpected<Error> Replay::begins_in_the_middle(u64 step) const {
-  return fail(ExitCode::kBadInput,
-              "begins in the middle, at step " + std::to_string(step) + ", and holds no usable snapshot before it",
-              reader_.name(), "a later snapshot may serve: --from-step");
+/// Fatal only where no other session has anything to replay.
+Expected<Replay::Then> Replay::begins_in_the_middle(u64 step) {
+  auto error =
+      fail(ExitCode::kBadInput,
+           "begins in the middle, at step " + std::to_string(step) + ", and holds no usable snapshot before it",
+           reader_.name(), "a later snapshot may serve: --from-step");
+  if (only_one_session()) return error;
+  if (!in_the_middle_) in_the_middle_ = error.error();
+  result_.gaps.push_back({reader_.session_number(), {.first_step = 1, .last_step = step - 1}, 0});
+  engine_.reset();
+  return Then::kGoOn;
 }
 
 }  // namespace

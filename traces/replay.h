@@ -6,7 +6,7 @@
 // there on the inputs answer to decisions that were not made: with the recorded policy the counts then say how far
 // the bug reaches, with another policy how often it would have decided alike, and nothing about what the
 // machine would have done (that is the simulator's business). Counting ends with the session's steps, at a gap in
-// them, or when the engine reports a breach of contract.
+// them, or when the engine reports a breach of contract; the next session starts anew.
 //
 // Thread safety: none; a replay shares nothing with another one.
 #pragma once
@@ -57,6 +57,13 @@ struct Divergence {
   std::string sentence;  // for people: what differs and how
 };
 
+/// What could not be replayed of a session: steps are missing, and what follows them needs what they did.
+struct Unreplayed {
+  u32 session = 0;
+  GapRecord gap;  // the missing steps
+  u64 steps = 0;  // that are there, behind the gap
+};
+
 struct ReplayResult {
   u64 sessions = 0;
   u64 steps = 0;
@@ -69,7 +76,7 @@ struct ReplayResult {
   u64 hashes_different = 0;
   std::string decisions_sha256;  // hex; over every replayed step's output as computed now (see replay.cc)
   std::optional<Divergence> first_divergence;
-  std::optional<GapRecord> gap;   // the replay stopped here: steps are missing
+  std::vector<Unreplayed> gaps;   // at most one per session: its replay stopped there
   std::optional<Error> contract;  // the policy broke its contract; the replay of that session stopped there
   u64 started_after_step = 0;     // of the snapshot used; 0: the session's start
   bool policy_replaced = false;
@@ -77,7 +84,7 @@ struct ReplayResult {
   std::vector<std::string> different_code;
 };
 
-/// Reads `reader` to its end (or to a gap). It selects what it needs of the reader's items. A trace that begins in the
+/// Reads `reader` to its end. It selects what it needs of the reader's items. A trace that begins in the
 /// middle (flight recorder, cut) starts from its snapshot. Errors: kBadInput (no steps, begins in the middle without a
 /// snapshot, snapshot or limits unusable), kUsage (another policy cannot start from a snapshot), what `find` reports. A
 /// divergence is a result, not an error; so is damage to the file, in reader.problems().

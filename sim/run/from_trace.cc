@@ -109,6 +109,10 @@ Expected<Recorded> from_trace(const std::string& path, const FromTraceOptions& o
   if (!timeline) return std::unexpected(timeline.error());
   Recorded out;
   out.session = std::move(timeline->session);
+  if (!out.session.topology.empty())
+    if (auto topology = Topology::from_places(out.session.topology, std::max(out.session.cpus, 1u)); !topology)
+      return fail(topology.error().code, topology.error().what, path,
+                  "record on a machine that says how its CPUs are arranged");
   out.machine = machine_of(out.session);
 
   // First only who the scheduler is, then, with the costs known, what the tasks do without them.

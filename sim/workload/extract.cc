@@ -93,7 +93,8 @@ Expected<Recording> load(Reader& reader, const ExtractOptions& options) {
         break;
     }
   }
-  for (const Problem& p : reader.problems()) out.problems.push_back(p.what);
+  for (const Problem& p : reader.problems())
+    if (p.severity != Severity::kNote) out.problems.push_back(p.what);
   if (!found)
     return fail(ExitCode::kBadInput, fmt::format("no session {}", wanted), reader.name(),
                 "reprise info lists the sessions");

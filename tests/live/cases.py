@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The table of live tests: boots, and the cases that run in them, in order."""
 
+import closed_loop
 import determinism
 import kernels
 import refusals
@@ -15,6 +16,8 @@ BOOTS = [
     Boot("twice", "the same twice", COUNTED, twice=True),
     Boot("trouble", "what breaks, and what is refused", COUNTED),
     Boot("scheduling", "what there is to schedule", COUNTED),
+    # One CPU: only there does counted time say what things cost.
+    Boot("one", "1 CPU, from recording to simulation", ("--cpus", "1", "--deterministic")),
     Boot("wide", "4 CPUs", ("--cpus", "4", "--deterministic")),
     *[Boot(f"kernel-{version}", f"kernel {version}", (*COUNTED, "--kernel", version))
       for version in kernels.VERSIONS],
@@ -22,4 +25,4 @@ BOOTS = [
     Boot("host", "what was recorded above, without a machine", guest=False, alone=True),
 ]
 
-CASES = [*scheduling.CASES, *trouble.CASES, *refusals.CASES, *determinism.CASES, *kernels.CASES]
+CASES = [*scheduling.CASES, *trouble.CASES, *refusals.CASES, *closed_loop.CASES, *determinism.CASES, *kernels.CASES]

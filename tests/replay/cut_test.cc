@@ -46,7 +46,7 @@ class CutTest : public testing::Test {
     auto result = replay(*again, finder());
     EXPECT_TRUE(result) << result.error().what;
     EXPECT_FALSE(result->first_divergence);
-    EXPECT_FALSE(result->gap);
+    EXPECT_TRUE(result->gaps.empty());
     return *result;
   }
   [[nodiscard]] u64 time_of(u64 step) const { return recording_.steps()[step - 1].input.now_ns; }

@@ -81,7 +81,7 @@ TEST_P(ReplayOfEveryPolicyTest, DecidesTheSameAgain) {
     EXPECT_EQ(result.divergent, 0u);
     EXPECT_GT(result.hashes_checked, 50u);
     EXPECT_EQ(result.hashes_different, 0u);
-    EXPECT_FALSE(result.gap);
+    EXPECT_TRUE(result.gaps.empty());
     EXPECT_FALSE(result.contract);
     EXPECT_FALSE(result.policy_replaced);
     EXPECT_EQ(result.decisions_sha256.size(), 64u);
@@ -304,10 +304,44 @@ TEST(ReplayTest, AChangedTieBreakIsFoundWhereItFirstMatters) {
 TEST(ReplayTest, StopsAtAGapAndSaysSo) {
   const ReplayResult result = replayed(make_trace(Workload{}, {.missing_first = 40, .missing_count = 2}));
   EXPECT_EQ(result.steps, 40u);
-  ASSERT_TRUE(result.gap);
-  EXPECT_EQ(result.gap->first_step, 41u);
-  EXPECT_EQ(result.gap->last_step, 42u);
+  ASSERT_EQ(result.gaps.size(), 1u);
+  EXPECT_EQ(result.gaps[0].gap.first_step, 41u);
+  EXPECT_EQ(result.gaps[0].gap.last_step, 42u);
   EXPECT_FALSE(result.first_divergence);
+}
+
+TEST(ReplayTest, AGapEndsOneSessionAndNotTheNext) {
+  const Recording first({}), second({.machine = {.cpus = 2, .max_tasks = 64, .seed = 8, .log = true}});
+  Bytes bytes;
+  auto writer = test::writer_to(bytes, {.frame_items = 256});
+  write_session(*writer, first, {.missing_first = 40, .missing_count = 2});
+  write_session(*writer, second);
+  ASSERT_TRUE(writer->finish());
+  const ReplayResult result = replayed(bytes);
+  EXPECT_EQ(result.sessions, 2u);
+  EXPECT_EQ(result.steps, 40u + second.steps().size());
+  EXPECT_EQ(result.identical, result.decisions);
+  EXPECT_FALSE(result.first_divergence);
+  ASSERT_EQ(result.gaps.size(), 1u);
+  EXPECT_EQ(result.gaps[0].session, 1u);
+  EXPECT_EQ(result.gaps[0].gap.first_step, 41u);
+  EXPECT_EQ(result.gaps[0].steps, first.steps().size() - 42);
+}
+
+TEST(ReplayTest, ASessionThatBeginsInTheMiddleDoesNotKeepAnotherFromBeingReplayed) {
+  const Recording first({}), second({.machine = {.cpus = 2, .max_tasks = 64, .seed = 8, .log = true}});
+  Bytes bytes;
+  auto writer = test::writer_to(bytes, {.frame_items = 256});
+  write_session(*writer, first, {.missing_first = 0, .missing_count = 5});
+  write_session(*writer, second);
+  ASSERT_TRUE(writer->finish());
+  const ReplayResult result = replayed(bytes);
+  EXPECT_EQ(result.steps, second.steps().size());
+  EXPECT_EQ(result.identical, result.decisions);
+  ASSERT_EQ(result.gaps.size(), 1u);
+  EXPECT_EQ(result.gaps[0].session, 1u);
+  EXPECT_EQ(result.gaps[0].gap.last_step, 5u);
+  EXPECT_EQ(result.gaps[0].steps, first.steps().size() - 5);
 }
 
 TEST(ReplayTest, StartsAtASnapshotAndDecidesTheSameFromThereOn) {
@@ -327,7 +361,7 @@ TEST(ReplayTest, GoesOnBehindAGapFromASnapshotAfterIt) {
   const Bytes bytes = make_trace(Workload{}, {.snapshot_every = 50, .missing_first = 60, .missing_count = 3});
   const ReplayResult result = replayed(bytes, {.from_step = 130});
   EXPECT_EQ(result.started_after_step, 100u);
-  EXPECT_FALSE(result.gap);
+  EXPECT_TRUE(result.gaps.empty());
   EXPECT_FALSE(result.first_divergence);
 }
 

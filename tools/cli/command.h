@@ -34,6 +34,7 @@ struct CommandRow {
   std::unique_ptr<Command> (*make)();
 };
 
+std::unique_ptr<Command> make_compare();
 std::unique_ptr<Command> make_cut();
 std::unique_ptr<Command> make_doctor();
 std::unique_ptr<Command> make_dump();

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// reprise dump: what is in a trace, item by item, in the order of the file.
+// reprise dump: what is in a trace, item by item, in the order of time.
 #include <algorithm>
 #include <map>
 
@@ -7,6 +7,7 @@
 #include "tools/cli/command.h"
 #include "tools/cli/trace_text.h"
 #include "traces/format.h"
+#include "traces/ordered_events.h"
 
 namespace reprise::cli {
 namespace {
@@ -14,8 +15,8 @@ namespace {
 using trace::Item;
 
 constexpr char kDescription[] =
-    "Prints what FILE holds in the order of the file: steps with the engine's events and its decisions, and the\n"
-    "kernel's events beside them. Where sessions begin and end and where something is missing is always said.\n"
+    "Prints what FILE holds in the order of time: steps with the engine's events and its decisions, and the\n"
+    "kernel's events between them. Where sessions begin and end and where something is missing is always said.\n"
     "Without a choice of kinds all is printed; with a range of steps, only steps. --from-ms and --to-ms count from\n"
     "the first session's start. Times are seconds since boot, in JSON ns.";
 constexpr char kFooter[] =
@@ -76,7 +77,12 @@ class Sink {
 class Dumper {
  public:
   Dumper(trace::Reader& reader, const Filter& filter, u32 kinds, Console& console, Sink& sink)
-      : reader_(reader), filter_(filter), kinds_(kinds), console_(console), sink_(sink) {}
+      : reader_(reader),
+        filter_(filter),
+        kinds_(kinds),
+        console_(console),
+        sink_(sink),
+        ordered_([this](const trace::KernelEvent& event) { kernel_event(event); }) {}
 
   void run();
   [[nodiscard]] u64 shown() const { return shown_; }
@@ -85,8 +91,12 @@ class Dumper {
  private:
   void session();
   void step();
-  void step_text(const trace::StepRecord&);
-  void kernel_events();
+  [[nodiscard]] std::string step_text(const trace::StepRecord&) const;
+  void kernel_event(const trace::KernelEvent&);
+  /// Once all kernel events up to then have been shown.
+  void show_at(u64 time_ns, bool counts, std::string_view kind, std::string text);
+  void show_waiting(u64 until_ns);
+  void finish_session();
   void snapshot();
   void losses();
   void gap();
@@ -99,12 +109,21 @@ class Dumper {
   }
   [[nodiscard]] bool wanted(i32 tid) const { return filter_.tid == 0 || static_cast<u64>(tid) == filter_.tid; }
   [[nodiscard]] bool past_the_end() const { return kinds_ == trace::kReadSteps && past_; }
+  [[nodiscard]] bool done() const { return full() || console_.closed(); }
 
   trace::Reader& reader_;
   const Filter& filter_;
   u32 kinds_;
   Console& console_;
   Sink& sink_;
+  // Kernel events come later in the file than the steps of their time, or earlier: what is not one of them waits here.
+  struct Waiting {
+    bool counts;  // towards --limit
+    std::string_view kind;
+    std::string text;
+  };
+  trace::OrderedEvents ordered_;
+  std::multimap<u64, Waiting> waiting_;
   std::map<TaskSlot, i32> tids_;
   bool started_ = false;
   u64 from_ns_ = 0, to_ns_ = ~u64{0};
@@ -113,17 +132,20 @@ class Dumper {
 };
 
 void Dumper::run() {
-  while (!full() && !console_.closed() && !past_the_end()) {
+  while (!done() && !past_the_end()) {
     const Item item = reader_.next();
-    if (item == Item::kEnd) return;
-    if (item == Item::kSession) session();  // before the filter: it gives the start of time
+    if (item == Item::kEnd) break;
+    if (item == Item::kSession) {
+      finish_session();
+      session();  // before the filter: it gives the start of time
+    }
     if (!in_session()) continue;
     switch (item) {
       case Item::kStep:
         step();
         break;
       case Item::kEvents:
-        kernel_events();
+        ordered_.add(reader_.events());
         break;
       case Item::kSnapshot:
         snapshot();
@@ -135,6 +157,7 @@ void Dumper::run() {
         gap();
         break;
       case Item::kSessionEnd:
+        finish_session();
         session_end();
         break;
       case Item::kSession:
@@ -142,6 +165,33 @@ void Dumper::run() {
         break;
     }
   }
+  finish_session();
+}
+
+void Dumper::show_at(u64 time_ns, bool counts, std::string_view kind, std::string text) {
+  waiting_.emplace(time_ns, Waiting{counts, kind, std::move(text)});
+  ordered_.advance(time_ns);
+  const bool alone = (kinds_ & trace::kReadEvents) == 0;
+  const u64 window = alone ? 0 : trace::OrderedEvents::kWindowNs;
+  show_waiting(time_ns - std::min(time_ns, window));
+}
+
+void Dumper::show_waiting(u64 until_ns) {
+  for (auto at = waiting_.begin(); at != waiting_.end() && at->first <= until_ns; at = waiting_.erase(at)) {
+    if (done()) return;
+    const Waiting& item = at->second;
+    if (item.counts) ++shown_;
+    if (sink_.text())
+      console_.write(item.text);
+    else
+      sink_.add(item.kind, item.text);
+  }
+}
+
+void Dumper::finish_session() {
+  ordered_.finish();
+  show_waiting(~u64{0});
+  waiting_.clear();
 }
 
 void Dumper::session() {
@@ -184,57 +234,59 @@ void Dumper::step() {
     step.input.events = events;
     step.decisions = decisions;
   }
-  ++shown_;
-  if (sink_.text()) return step_text(step);
-  sink_.add("step", trace::json_step(step));
+  show_at(step.input.now_ns, true, "step", sink_.text() ? step_text(step) : trace::json_step(step));
 }
 
-void Dumper::step_text(const trace::StepRecord& step) {
-  console_.print("{}\n", trace::format_step(step));
-  for (const Event& event : step.input.events) console_.print("    {}\n", trace::format_event(event));
+std::string Dumper::step_text(const trace::StepRecord& step) const {
+  std::string text = trace::format_step(step) + '\n';
+  for (const Event& event : step.input.events) text += fmt::format("    {}\n", trace::format_event(event));
   for (const Decision& decision : step.decisions)
-    console_.print("    -> {} tid {}\n", trace::format_decision(decision), tid_of(decision.task));
-  for (const i32 cpu : step.preempts) console_.print("    -> preempt CPU {}\n", cpu);
+    text += fmt::format("    -> {} tid {}\n", trace::format_decision(decision), tid_of(decision.task));
+  for (const i32 cpu : step.preempts) text += fmt::format("    -> preempt CPU {}\n", cpu);
+  return text;
 }
 
-void Dumper::kernel_events() {
-  for (const trace::KernelEvent& event : reader_.events()) {
-    if (full() || console_.closed()) return;
-    // A switch concerns two tasks; `a` is the one that leaves.
-    const bool leaves = event.type == trace::KernelEventType::kSwitch && wanted(static_cast<i32>(event.a));
-    if (!in_time(event.time_ns) || !(wanted(event.tid) || leaves)) continue;
-    ++shown_;
-    if (sink_.text()) {
-      console_.print("{}\n", trace::format_kernel_event(event));
-    } else {
-      sink_.add("kernel_event", trace::json_kernel_event(event));
-    }
+void Dumper::kernel_event(const trace::KernelEvent& event) {
+  if (event.time_ns != 0) show_waiting(event.time_ns - 1);
+  if (done()) return;
+  // A switch concerns two tasks; `a` is the one that leaves.
+  const bool leaves = event.type == trace::KernelEventType::kSwitch && wanted(static_cast<i32>(event.a));
+  if (!in_time(event.time_ns) || !(wanted(event.tid) || leaves)) return;
+  ++shown_;
+  if (sink_.text()) {
+    console_.print("{}\n", trace::format_kernel_event(event));
+  } else {
+    sink_.add("kernel_event", trace::json_kernel_event(event));
   }
 }
 
 void Dumper::snapshot() {
   const trace::SnapshotRecord& record = reader_.snapshot();
   if (filter_.tid != 0 || !in_time(record.time_ns)) return;
-  if (sink_.text()) return console_.print("snapshot after step {}: {}\n", record.step, bytes_text(record.state.size()));
-  sink_.add_json("snapshot", {{"step", record.step}, {"time_ns", record.time_ns}, {"bytes", record.state.size()}});
+  const Json json = {{"step", record.step}, {"time_ns", record.time_ns}, {"bytes", record.state.size()}};
+  show_at(record.time_ns, false, "snapshot",
+          sink_.text() ? fmt::format("snapshot after step {}: {}\n", record.step, bytes_text(record.state.size()))
+                       : json.dump());
 }
 
 void Dumper::losses() {
   const trace::LossRecord& record = reader_.loss();
   if (!in_time(record.time_ns)) return;
-  if (!sink_.text())
-    return sink_.add_json("loss", {{"time_ns", record.time_ns}, {"losses", losses_json(record.losses)}});
   u64 total = 0;
   for (const trace::Loss& loss : record.losses) total += loss.count;
-  console_.print("losses at {} s: {} since the session began\n", seconds_text(record.time_ns),
-                 counted(total, "record"));
+  const Json json = {{"time_ns", record.time_ns}, {"losses", losses_json(record.losses)}};
+  show_at(record.time_ns, false, "loss",
+          sink_.text() ? fmt::format("losses at {} s: {} since the session began\n", seconds_text(record.time_ns),
+                                     counted(total, "record"))
+                       : json.dump());
 }
 
 void Dumper::gap() {
   const trace::GapRecord& record = reader_.gap();
-  if (!sink_.text()) return sink_.add_json("gap", gap_json(record));
-  console_.print("GAP: steps {}..{} are missing ({})\n", record.first_step, record.last_step,
-                 record.damage ? "damage" : "the recorder could not keep up");
+  show_at(record.after_ns, false, "gap",
+          sink_.text() ? fmt::format("GAP: steps {}..{} are missing ({})\n", record.first_step, record.last_step,
+                                     record.damage ? "damage" : "the recorder could not keep up")
+                       : gap_json(record).dump());
 }
 
 void Dumper::session_end() {

@@ -238,7 +238,7 @@ class Info final : public Command {
   Expected<ExitCode> run(Console&) override;
 
  private:
-  Expected<std::vector<sim::Metrics>> metrics() const;
+  Expected<std::vector<SessionMetrics>> metrics() const;
 
   std::string file_;
   Expected<ExitCode> table(Console&) const;
@@ -246,7 +246,7 @@ class Info final : public Command {
   bool metrics_ = false, latency_ = false, timehist_ = false, map_ = false;
 };
 
-Expected<std::vector<sim::Metrics>> Info::metrics() const {
+Expected<std::vector<SessionMetrics>> Info::metrics() const {
   if (!metrics_ && !latency_) return {};
   auto reader = open_trace(file_);
   if (!reader) return std::unexpected(reader.error());
@@ -283,8 +283,9 @@ Expected<ExitCode> Info::run(Console& console) {
   if (console.json()) {
     Json json = info_json(*reader, sessions);
     if (metrics_) {
-      for (std::size_t i = 0; i < metrics->size(); ++i) json["sessions"][i]["metrics"] = metrics_json((*metrics)[i]);
-      json["metrics"] = metrics->size() == 1 ? metrics_json(metrics->front()) : Json(nullptr);
+      for (std::size_t i = 0; i < metrics->size(); ++i)
+        json["sessions"][i]["metrics"] = metrics_json((*metrics)[i].metrics);
+      json["metrics"] = metrics->size() == 1 ? metrics_json(metrics->front().metrics) : Json(nullptr);
     }
     if (error) json["error"] = error_json(*error);
     console.document(json);
@@ -297,8 +298,8 @@ Expected<ExitCode> Info::run(Console& console) {
                   grouped(totals.items.kernel_events), bytes_per_event(totals));
     for (std::size_t i = 0; i < sessions.size(); ++i) {
       show_session(console, sessions[i], i + 1);
-      if (metrics_) console.print("{}", metrics_text((*metrics)[i]));
-      if (latency_) console.print("{}", latency_table((*metrics)[i]));
+      if (metrics_) console.print("{}", metrics_text((*metrics)[i].metrics));
+      if (latency_) console.print("{}", latency_table((*metrics)[i].metrics));
     }
   }
   if (error) console.error(*error);

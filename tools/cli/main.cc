@@ -21,6 +21,7 @@ constexpr CommandRow kCommands[] = {
     {"replay", "decide a trace again and compare every decision", make_replay},
     {"sim", "run a recorded workload again under any policy, on a model of the kernel", make_sim},
     {"fidelity", "simulated against recorded, metric by metric", make_fidelity},
+    {"compare", "two traces or results, metric by metric, with gates", make_compare},
     {"info", "what a trace holds, who made it and on what", make_info},
     {"dump", "the steps, events and decisions of a trace", make_dump},
     {"cut", "take a piece out of a trace that still replays", make_cut},

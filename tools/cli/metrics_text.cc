@@ -28,7 +28,7 @@ std::string distribution_text(const char* name, const sim::Histogram& histogram)
 
 // What one session has told so far.
 struct Session {
-  u32 cpus;
+  trace::SessionInfo info;
   std::vector<trace::KernelEvent> events;
   u64 end_ns = 0;
 
@@ -37,7 +37,7 @@ struct Session {
     std::ranges::sort(events, [](const trace::KernelEvent& a, const trace::KernelEvent& b) {
       return std::tie(a.time_ns, a.cpu, a.seq) < std::tie(b.time_ns, b.cpu, b.seq);
     });
-    sim::MetricsBuilder builder(cpus);
+    sim::MetricsBuilder builder(info.cpus);
     for (const trace::KernelEvent& event : events) builder.event(event);
     return builder.finish(end_ns);
   }
@@ -45,18 +45,21 @@ struct Session {
 
 }  // namespace
 
-std::vector<sim::Metrics> read_metrics(trace::Reader& reader) {
+std::vector<SessionMetrics> read_metrics(trace::Reader& reader) {
   using enum trace::Item;
-  std::vector<sim::Metrics> all;
+  std::vector<SessionMetrics> all;
   std::optional<Session> session;
   const auto finish = [&] {
-    if (session) all.push_back(session->metrics());
+    if (session) {
+      sim::Metrics metrics = session->metrics();
+      all.push_back({std::move(session->info), std::move(metrics)});
+    }
     session.reset();
   };
   for (trace::Item item = reader.next(); item != kEnd; item = reader.next()) {
     if (item == kSession) {
       finish();
-      session = Session{reader.session().cpus, {}};
+      session = Session{reader.session(), {}};
     }
     if (item == kEvents && session)
       session->events.insert(session->events.end(), reader.events().begin(), reader.events().end());

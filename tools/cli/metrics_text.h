@@ -11,8 +11,12 @@
 
 namespace reprise::cli {
 
-/// One Metrics per session of a trace, in order. Reads the whole file; an event takes 40 bytes meanwhile.
-std::vector<sim::Metrics> read_metrics(trace::Reader&);
+struct SessionMetrics {
+  trace::SessionInfo info;
+  sim::Metrics metrics;
+};
+/// One per session of a trace, in order. Reads the whole file; an event takes 40 bytes meanwhile.
+std::vector<SessionMetrics> read_metrics(trace::Reader&);
 
 Json metrics_json(const sim::Metrics&);
 /// A few lines, indented by two.

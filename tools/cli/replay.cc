@@ -59,6 +59,7 @@ class Replay final : public Command {
   Expected<void> check_options() const;
   [[nodiscard]] bool partial() const { return options_.from_step != 0 || options_.to_step != ~u64{0}; }
   Expected<trace::Reader> read_the_rest() const;
+  Error gap_error(const trace::ReplayResult&, const std::string& so_far) const;
   ExitCode judge(const trace::Reader&, const trace::ReplayResult&, std::optional<Error>&) const;
   Json result_json(const trace::Reader&, const trace::ReplayResult&, u64 per_second) const;
   void show(Console&, const trace::ReplayResult&, u64 per_second) const;
@@ -133,10 +134,25 @@ Expected<trace::Reader> Replay::read_the_rest() const {
   return reader;
 }
 
+// Says of each session with a gap which steps are missing and which were therefore not replayed.
+Error Replay::gap_error(const trace::ReplayResult& result, const std::string& so_far) const {
+  std::vector<std::string> parts;
+  for (const trace::Unreplayed& part : result.gaps)
+    parts.push_back(fmt::format(
+        "session {}: steps {}..{} are missing ({}){}", part.session, part.gap.first_step, part.gap.last_step,
+        part.gap.damage ? "damage" : "the recorder could not keep up",
+        part.steps == 0 ? std::string()
+                        : fmt::format(", so the {} behind them could not be replayed", counted(part.steps, "step"))));
+  std::string hint = so_far;
+  if (result.gaps.front().session == 1)
+    hint += "; --from-step replays what follows the next snapshot, which reprise info -v shows";
+  return {ExitCode::kBadInput, fmt::format("{}", fmt::join(parts, "; ")), file_, hint};
+}
+
 // A divergence before the damage is as real as one in a whole trace: it counts first.
 ExitCode Replay::judge(const trace::Reader& reader, const trace::ReplayResult& result,
                        std::optional<Error>& error) const {
-  const std::string so_far = fmt::format("what was replayed before that is right: {}", counted(result.steps, "step"));
+  const std::string so_far = fmt::format("what was replayed is right: {}", counted(result.steps, "step"));
   if (result.contract) {
     error = result.contract;
     return ExitCode::kExpectationFailed;
@@ -144,13 +160,8 @@ ExitCode Replay::judge(const trace::Reader& reader, const trace::ReplayResult& r
   if (result.first_divergence) return ExitCode::kDiverged;
   if (reader.damaged()) {
     error = damage_error(reader, so_far);
-  } else if (result.gap) {
-    error = Error{
-        ExitCode::kBadInput,
-        fmt::format("steps {}..{} are missing: the recorder could not keep up, the replay ends there",
-                    result.gap->first_step, result.gap->last_step),
-        file_,
-        fmt::format("{}; --from-step replays what follows the next snapshot, which reprise info -v shows", so_far)};
+  } else if (!result.gaps.empty()) {
+    error = gap_error(result, so_far);
   } else if (result.decisions == 0 && result.events == 0) {
     error = Error{ExitCode::kBadInput, "nothing was compared: these steps hold no events and no decisions", file_,
                   "record for longer, or with a workload: reprise live --policy P --record FILE -- COMMAND"};
@@ -161,8 +172,13 @@ ExitCode Replay::judge(const trace::Reader& reader, const trace::ReplayResult& r
 }
 
 Json Replay::result_json(const trace::Reader& reader, const trace::ReplayResult& result, u64 per_second) const {
-  Json gap = nullptr;
-  if (result.gap) gap = gap_json(*result.gap);
+  Json gap = nullptr, gaps = Json::array();
+  if (!result.gaps.empty()) gap = gap_json(result.gaps.front().gap);
+  for (const trace::Unreplayed& part : result.gaps) {
+    Json row = {{"session", part.session}, {"steps_not_replayed", part.steps}};
+    row.update(gap_json(part.gap));
+    gaps.push_back(row);
+  }
   Json contract = nullptr;
   if (result.contract) contract = error_json(*result.contract);
   Json policy = nullptr;
@@ -183,6 +199,7 @@ Json Replay::result_json(const trace::Reader& reader, const trace::ReplayResult&
           {"other_policy", policy},
           {"different_code", result.different_code},
           {"gap", gap},
+          {"gaps", gaps},
           {"contract", contract},
           {"damaged", reader.damaged()},
           {"problems", problems_json(reader.problems())},

@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // reprise sim: a recorded workload again, under any policy, on a model of the kernel.
 #include <algorithm>
-#include <charconv>
 #include <chrono>
 #include <optional>
 
 #include "scheduler/policies/table.h"
-#include "sim/run/from_trace.h"
 #include "sim/run/save.h"
+#include "sim/run/starvation.h"
 #include "sim/run/sweep.h"
 #include "sim/run/verify.h"
 #include "sim/workload/generate.h"
@@ -16,6 +15,7 @@
 #include "tools/cli/metrics_text.h"
 #include "tools/cli/sim_options.h"
 #include "tools/cli/trace_text.h"
+#include "tools/cli/workload_source.h"
 #include "version.h"
 
 namespace reprise::cli {
@@ -26,12 +26,15 @@ constexpr char kDescription[] =
     "each\n"
     "task does and waits for comes from the recording, when it runs is up to the policy. Every combination of the "
     "given\n"
-    "policies, seeds and CPU counts is one simulation; they run side by side on all CPUs.\n"
+    "policies, seeds and CPU counts is one simulation; they run side by side on all CPUs. A workload that comes "
+    "without\n"
+    "a machine gets 4 CPUs.\n"
     "A policy is one of `reprise policies`, or eevdf: the kernel's own, without a scheduler in user space.";
 constexpr char kFooter[] =
     "examples\n"
     "  reprise sim run.rtrace --policy fifo,vruntime,eevdf\n"
     "  reprise sim run.rtrace --policy vruntime:slice_us=3000 --cpus 1,2,4 --seed 1-5 --json\n"
+    "  reprise sim load.json --policy vruntime --duration 5          a workload of rt-app\n"
     "  reprise sim --load hackbench:160 --policy vruntime --cpus 4\n"
     "  reprise sim run.rtrace --policy fifo --fault late=50,late_us=2000 --check\n\n"
     "exit status\n"
@@ -49,9 +52,9 @@ class Sim final : public Command {
   Expected<ExitCode> run(Console&) override;
 
  private:
-  Expected<void> load(Console&);
   Expected<std::vector<sim::Job>> jobs();
   Expected<sim::JobResult> save(const sim::Job&) const;
+  void explain(const sim::Job&, const Row&, Error&) const;
   Expected<ExitCode> verify(Console&, const std::vector<sim::Job>&, const std::vector<sim::JobResult>&) const;
   [[nodiscard]] Json document(const std::vector<sim::JobResult>&) const;
   void show(Console&, const std::vector<sim::JobResult>&) const;
@@ -62,16 +65,14 @@ class Sim final : public Command {
   bool verify_ = false, show_costs_ = false;
   u32 threads_ = 0;
 
-  std::optional<sim::Recorded> recorded_;
-  sim::Program program_;
-  sim::SimOptions machine_;
+  WorkloadSource source_;
   std::vector<Row> rows_;
 };
 
 void Sim::declare(CLI::App& app) {
   app.description(kDescription);
   app.footer(kFooter);
-  app.add_option("FILE", file_, "a trace (.rtrace)");
+  app.add_option("FILE", file_, "a trace (.rtrace), or a workload as rt-app takes it (.json)");
   app.add_option("--load", generator_,
                  fmt::format("a generated workload instead of FILE, as NAME:TASKS; NAME is one of {}",
                              fmt::join(sim::generators(), ", ")))
@@ -84,55 +85,16 @@ void Sim::declare(CLI::App& app) {
   add_number(app, "-j,--jobs", threads_, {"N", 0, 4096, false}, "simulations at a time; all CPUs when not given");
 }
 
-Expected<void> Sim::load(Console& console) {
-  if (file_.empty() == generator_.empty())
-    return fail(ExitCode::kUsage, "give either FILE or --load", {}, "reprise sim --help shows examples");
-  if (!generator_.empty()) {
-    const std::size_t colon = generator_.find(':');
-    u32 tasks = 100;
-    if (colon != std::string::npos) {
-      const char* end = generator_.data() + generator_.size();
-      const auto [at, error] = std::from_chars(generator_.data() + colon + 1, end, tasks);
-      if (error != std::errc() || at != end || tasks == 0 || tasks > 10'000'000)
-        return fail(ExitCode::kUsage, "'" + generator_ + "' is not NAME:TASKS, with 1..10,000,000 tasks");
-    }
-    auto made = sim::generate(generator_.substr(0, colon), tasks, selection_.first_seed());
-    if (!made) return std::unexpected(made.error());
-    program_ = std::move(*made);
-    machine_.topology = sim::Topology::flat(4);
-    return {};
-  }
-  std::optional<sim::Costs> costs;
-  if (!selection_.costs_from.empty()) {
-    auto other = sim::from_trace(selection_.costs_from, {});
-    if (!other) return std::unexpected(about_trace(other.error()));
-    costs = other->machine.costs;
-  }
-  auto loaded =
-      sim::from_trace(file_, {.session = selection_.session, .fit = !selection_.default_costs, .costs = costs});
-  if (!loaded) return std::unexpected(about_trace(loaded.error()));
-  recorded_ = std::move(*loaded);
-  machine_ = recorded_->machine;
-  const sim::ExtractReport& report = recorded_->extracted;
-  if (report.lost_events + report.sequence_gaps != 0)
-    console.warning(fmt::format("{} lost {}; the workload around them is guessed", file_,
-                                counted(std::max(report.lost_events, report.sequence_gaps), "event")));
-  if (recorded_->program.weak)
-    console.warning(file_ +
-                    " holds no system calls, so sleeps stay as they were recorded and say less of other policies; "
-                    "record without --no-syscalls");
-  console.detail("{}", report.text());
-  return {};
-}
-
 Expected<std::vector<sim::Job>> Sim::jobs() {
-  auto bases = selection_.machines(machine_);
+  auto bases = selection_.machines(source_.machine);
   if (!bases) return std::unexpected(bases.error());
+  if (source_.program.endless && selection_.duration_ns() == 0)
+    return fail(ExitCode::kUsage, "the workload never ends by itself", file_.empty() ? "--load " + generator_ : file_,
+                "say how much of it to simulate: --duration SECONDS");
   std::vector<sim::Job> jobs;
-  const sim::Program& program = recorded_ ? recorded_->program : program_;
   for (const SimSelection::Machine& made : *bases) {
     sim::Job job;
-    job.program = &program;
+    job.program = &source_.program;
     job.options.machine = made.options;
     job.options.duration_ns = selection_.duration_ns();
     rows_.push_back({made.policy, made.full, made.options.seed, made.options.topology.size()});
@@ -143,7 +105,7 @@ Expected<std::vector<sim::Job>> Sim::jobs() {
 
 Json Sim::costs_json() const {
   Json json;
-  const sim::Costs costs = selection_.costs(machine_.costs);
+  const sim::Costs costs = selection_.costs(source_.machine.costs);
   for (const sim::CostField& field : sim::cost_fields()) json[std::string(field.name) + "_ns"] = costs.*field.field;
   return json;
 }
@@ -168,13 +130,15 @@ Json Sim::document(const std::vector<sim::JobResult>& results) const {
     list.push_back(row);
   }
   Json json = {{"schema", "reprise.sim/1"}};
-  if (recorded_) {
+  if (source_.recorded) {
     json["file"] = file_;
-    json["recorded"] = {{"policy", policy_text(recorded_->session.policy, recorded_->session.options)},
-                        {"cpus", recorded_->session.cpus},
-                        {"metrics", metrics_json(recorded_->metrics)}};
-  } else {
+    json["recorded"] = {{"policy", policy_text(source_.recorded->session.policy, source_.recorded->session.options)},
+                        {"cpus", source_.recorded->session.cpus},
+                        {"metrics", metrics_json(source_.recorded->metrics)}};
+  } else if (file_.empty()) {
     json["load"] = generator_;
+  } else {
+    json["file"] = file_;
   }
   json["costs"] = costs_json();
   json["results"] = list;
@@ -216,11 +180,12 @@ void Sim::show(Console& console, const std::vector<sim::JobResult>& results) con
   std::string head = fmt::format("{:<{}} {:>5} {:>5}", "policy", width, "CPUs", "seed");
   for (const Column& column : kColumns) head += fmt::format(" {:>11}", column.title);
   console.print("{}\n", head);
-  if (recorded_) {
-    std::string line = fmt::format("{:<{}} {:>5} {:>5}", "recorded", width, recorded_->session.cpus, "");
-    for (const Column& column : kColumns) line += fmt::format(" {:>11}", column.text(recorded_->metrics));
+  if (source_.recorded) {
+    std::string line = fmt::format("{:<{}} {:>5} {:>5}", "recorded", width, source_.recorded->session.cpus, "");
+    for (const Column& column : kColumns) line += fmt::format(" {:>11}", column.text(source_.recorded->metrics));
     console.print("{}\n", line);
   }
+  bool marked = false;
   for (std::size_t i = 0; i < results.size(); ++i) {
     std::string line = fmt::format("{:<{}} {:>5} {:>5}", rows_[i].policy, width, rows_[i].cpus, rows_[i].seed);
     if (!results[i].result) {
@@ -230,19 +195,21 @@ void Sim::show(Console& console, const std::vector<sim::JobResult>& results) con
     for (const Column& column : kColumns) {
       bool best = true, differs = false;
       const double mine = column.value(results[i].result->metrics);
-      for (const sim::JobResult& other : results) {
-        if (!other.result) continue;
+      for (std::size_t k = 0; k < results.size(); ++k) {
+        const sim::JobResult& other = results[k];
+        if (!other.result || rows_[k].cpus != rows_[i].cpus || rows_[k].seed != rows_[i].seed) continue;
         const double theirs = column.value(other.result->metrics);
         best = best && (column.less_is_better ? mine <= theirs : mine >= theirs);
         differs = differs || mine != theirs;
       }
+      marked = marked || (best && differs);
       const std::string text = column.text(results[i].result->metrics) + (best && differs ? "*" : " ");
       const std::string cell = fmt::format(" {:>11}", text);
       line += best && differs ? console.out_colour(Console::Colour::kGreen, cell) : cell;
     }
     console.print("{}\n", line);
   }
-  if (results.size() > 1) console.print("* best of its column\n");
+  if (marked) console.print("* best of its column, among runs with the same CPUs and seed\n");
   for (std::size_t i = 0; i < results.size(); ++i) {
     if (!results[i].result) continue;
     const sim::RunResult& result = *results[i].result;
@@ -255,20 +222,20 @@ void Sim::show(Console& console, const std::vector<sim::JobResult>& results) con
   }
   if (!show_costs_) return;
   console.print("\n{:<16} {:>10} {:>9}\n", "cost", "ns", "samples");
-  const sim::Costs costs = selection_.costs(machine_.costs);
+  const sim::Costs costs = selection_.costs(source_.machine.costs);
   for (std::size_t i = 0; i < sim::cost_fields().size(); ++i) {
     const sim::CostField& field = sim::cost_fields()[i];
     std::string samples = "default";
-    if (recorded_ && !recorded_->fit.fields.empty() && recorded_->fit.fields[i].samples != 0)
-      samples = grouped(recorded_->fit.fields[i].samples);
-    if (costs.*field.field != machine_.costs.*field.field) samples = "given";
+    if (source_.recorded && !source_.recorded->fit.fields.empty() && source_.recorded->fit.fields[i].samples != 0)
+      samples = grouped(source_.recorded->fit.fields[i].samples);
+    if (costs.*field.field != source_.machine.costs.*field.field) samples = "given";
     console.print("{:<16} {:>10} {:>9}  {}\n", field.name, grouped(costs.*field.field), samples, field.summary);
   }
 }
 
 Expected<sim::JobResult> Sim::save(const sim::Job& job) const {
   trace::SessionInfo info;
-  if (recorded_) info = recorded_->session;
+  if (source_.recorded) info = source_.recorded->session;
   info.version = kVersion;
   info.compiler = kCompiler;
   info.build_type = kBuildType;
@@ -282,6 +249,14 @@ Expected<sim::JobResult> Sim::save(const sim::Job& job) const {
   if (auto finished = (*saved)->finish(done.result ? done.result->simulated_ns : 0); !finished)
     return std::unexpected(finished.error());
   return done;
+}
+
+// Which run it was and, where a task starved, the decision that it began with.
+void Sim::explain(const sim::Job& job, const Row& row, Error& error) const {
+  error.what = fmt::format("{} on {}, seed {}: {}", row.policy, counted(row.cpus, "CPU"), row.seed, error.what);
+  if (error.code != ExitCode::kExpectationFailed || job.options.machine.policy == nullptr) return;
+  if (const std::string why = sim::explain_starvation(job); !why.empty())
+    error.hint += (error.hint.empty() ? "" : "; ") + why;
 }
 
 // The second of two runs must end as the first.
@@ -304,13 +279,19 @@ Expected<ExitCode> Sim::verify(Console& console, const std::vector<sim::Job>& jo
 
 Expected<ExitCode> Sim::run(Console& console) {
   if (auto valid = selection_.parse(); !valid) return std::unexpected(valid.error());
-  if (auto loaded = load(console); !loaded) return std::unexpected(loaded.error());
+  auto source = load_workload(file_, generator_, selection_, console);
+  if (!source) return std::unexpected(source.error());
+  source_ = std::move(*source);
   auto jobs = this->jobs();
   if (!jobs) return std::unexpected(jobs.error());
   console.message("seed {}", fmt::join(selection_.seeds(), ", "));
   if (!out_.empty() && jobs->size() != 1)
     return fail(ExitCode::kUsage, fmt::format("-o takes one simulation, and this is {}", jobs->size()));
   const bool progress = console.shows_progress() && jobs->size() > 1;
+  if (console.shows_progress() && jobs->size() == 1)
+    jobs->front().options.progress = [&console](u64 now_ns) {
+      console.progress(fmt::format("{} simulated", duration_text(now_ns)));
+    };
   std::vector<sim::JobResult> results;
   if (out_.empty()) {
     results = sim::sweep(*jobs, threads_, [&](std::size_t done) {
@@ -324,6 +305,7 @@ Expected<ExitCode> Sim::run(Console& console) {
   std::optional<Error> error;
   for (std::size_t i = 0; i < results.size(); ++i) {
     if (!results[i].result) {
+      explain(jobs->at(i), rows_[i], results[i].result.error());
       if (!error) error = results[i].result.error();
       continue;
     }

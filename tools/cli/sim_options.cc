@@ -176,6 +176,11 @@ Expected<void> SimSelection::parse() {
   return {};
 }
 
+u32 SimSelection::least_cpus(u32 otherwise) const {
+  if (auto topology = sim::Topology::parse(topology_text_); topology) return topology->size();
+  return cpus_.empty() ? otherwise : static_cast<u32>(std::ranges::min(cpus_));
+}
+
 sim::Costs SimSelection::costs(sim::Costs base) const {
   for (const auto& [field, value] : costs_) base.*field = value;
   return base;

@@ -34,6 +34,8 @@ class SimSelection {
   [[nodiscard]] u64 duration_ns() const { return duration_ns_; }
   [[nodiscard]] const std::vector<u64>& seeds() const { return seeds_; }
   [[nodiscard]] u64 first_seed() const { return seeds_.front(); }
+  /// The smallest machine that is asked for; `otherwise` where none is. After parse.
+  [[nodiscard]] u32 least_cpus(u32 otherwise) const;
 
   u32 session = 0;
   bool default_costs = false;
