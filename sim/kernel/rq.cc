@@ -60,6 +60,7 @@ void Machine::update_curr(u32 cpu) {
 // Sets the CPU's own event: when something happens on it by itself.
 void Machine::program(u32 cpu) {
   Cpu& c = cpus[cpu];
+  if (c.in_timers) return;
   if (c.foreign) return clock.set(cpu, c.foreign_until);
   if (c.need_resched) return clock.set(cpu, std::max({c.resched_at, c.busy_until, now}));
   if (c.curr == kNoTaskId) return clock.clear(cpu);
@@ -114,7 +115,7 @@ void Machine::resched(u32 cpu) {
   Cpu& c = cpus[cpu];
   if (c.need_resched || c.foreign || !c.online) return;
   c.need_resched = true;
-  c.resched_at = now;
+  c.resched_at = std::max(now, c.busy_until);
   if (cpu != here) {
     c.resched_at += options.costs.wakeup_ipi;
     ++counters.ipis;

@@ -269,6 +269,7 @@ void Walk::resolve(u32 index, u32 waker, const KernelEvent& e, bool own_waker) {
       state.full = std::max(state.full, state.balance - taken);
       state.saw_full = true;
       state.taken = taken;
+      give_back_block(task);
       write_post(task);
       state.taken = 0;
       report_.sleeps_full += 1;
@@ -303,8 +304,16 @@ void Walk::write_pair(u32 index, u32 waker, const KernelEvent& e) {
   give(waker, object, 1, e);
 }
 
+/// Only waits that may find what they want cost more when they do not (Op::extra). Any other always blocks.
+void Walk::give_back_block(Task& task) {
+  if (task.block_ns != 0) write(task, OpCode::kRun, 0, task.block_ns);
+  report_.overhead_ns -= task.own ? 0 : task.block_ns;
+  task.block_ns = 0;
+}
+
 /// A timer of the task's own ended its sleep.
 void Walk::write_sleep(Task& task) {
+  give_back_block(task);
   const bool known = task.armed_expiry > task.slept_ns;
   const u64 until = known ? task.armed_expiry : task.fired_ns;
   const auto slack = [&] {

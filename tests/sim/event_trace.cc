@@ -115,7 +115,7 @@ EventTrace& EventTrace::exit(i32 tid) {
   return *this;
 }
 
-sim::Extracted EventTrace::extract() {
+sim::Extracted EventTrace::extract(const sim::ExtractOptions& options) {
   Bytes bytes;
   auto sink = FileSink::create(std::make_unique<MemoryFile>(bytes));
   EXPECT_TRUE(sink);
@@ -133,7 +133,7 @@ sim::Extracted EventTrace::extract() {
   EXPECT_TRUE(writer.finish());
   auto reader = Reader::open_memory(std::as_bytes(std::span(bytes)), "hand-made");
   EXPECT_TRUE(reader);
-  auto extracted = sim::extract(*reader);
+  auto extracted = sim::extract(*reader, options);
   EXPECT_TRUE(extracted) << extracted.error().what;
   return extracted ? std::move(*extracted) : sim::Extracted{};
 }

@@ -39,7 +39,7 @@ class EventTrace {
   EventTrace& die(u32 cpu, i32 next = 0) { return run(cpu, next, 0x80); }
 
   /// The program. The test fails if there is none.
-  [[nodiscard]] sim::Extracted extract();
+  [[nodiscard]] sim::Extracted extract(const sim::ExtractOptions& = {});
   /// CPU time since birth, or since the session's start.
   [[nodiscard]] u64 cpu_ns(i32 tid) const;
 

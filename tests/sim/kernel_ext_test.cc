@@ -335,6 +335,29 @@ TEST(ExtTest, UpdateRqClock_AnInterruptsTimeIsNotTheTasksWork) {
   (void)task;
 }
 
+TEST(ExtTest, HrtimerRunQueues_TimersOfOneInterruptComeOneAfterTheOther) {
+  sim::SimOptions options = planned_on(1, always({.slice_ns = kNsPerSec}));
+  options.costs.timer = 1'000;
+  options.costs.wakeup = 2'000;
+  options.costs.bpf_select_cpu = options.costs.bpf_enqueue = 0;
+  Stage stage(options);
+  stage.script.add(*stage.kernel, Script::spin());
+  std::vector<TaskId> sleepers;
+  for (int i = 0; i < 3; ++i)
+    sleepers.push_back(stage.script.add(*stage.kernel, Script::serve(1'000), {.state = sim::TaskState::kBlocked}));
+  const u64 at = 20 * kNsPerMs + kNsPerMs / 2;
+  for (const TaskId id : sleepers)
+    stage.script.at(*stage.kernel, at, [id](sim::Kernel& kernel) { kernel.wake(id, sim::WakeContext::kHardirq); }, 0);
+  stage.run(30 * kNsPerMs);
+  const auto wakes = stage.of(KernelEventType::kWaking, at);
+  ASSERT_GE(wakes.size(), 3u);
+  EXPECT_EQ(wakes[0].time_ns, at + 1'000);
+  EXPECT_EQ(wakes[1].time_ns, at + 3'000);
+  EXPECT_EQ(wakes[2].time_ns, at + 5'000);
+  // Nobody is preempted before the interrupt is over, though the first wakeup asked for it.
+  for (const auto& event : stage.of(KernelEventType::kSwitch, at)) EXPECT_GE(event.time_ns, at + 7'000);
+}
+
 TEST(ExtTest, PutPrevTaskScx_WhoMakesWayForAHigherClassGoesOnAfterwards) {
   Stage stage(planned_on(1, always({.slice_ns = 20 * kNsPerMs})));
   stage.script.add(*stage.kernel, Script::spin());
