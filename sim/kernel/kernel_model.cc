@@ -47,8 +47,8 @@ void KernelModel::wake(TaskId task, WakeContext context, bool sync) {
 }
 void KernelModel::arm(u64 at_ns, u64 cookie, u32 cpu, u64 slack_ns) {
   Machine& m = *machine_;
-  const u32 where = cpu == kThisCpu ? m.here : cpu;
-  REPRISE_CHECK(where < m.cpu_count());
+  // A recorded CPU that this machine does not have: another one stands for it.
+  const u32 where = cpu == kThisCpu ? m.here : cpu % m.cpu_count();
   TaskId sleeper = kNoTaskId;
   if (m.where != Where::kOutside) {
     const TaskId curr = m.cpus[m.here].curr;
