@@ -3,6 +3,7 @@
 
 import determinism
 import kernels
+import policies
 import refusals
 import scheduling
 import trouble
@@ -15,6 +16,7 @@ BOOTS = [
     Boot("twice", "the same twice", COUNTED, twice=True),
     Boot("trouble", "what breaks, and what is refused", COUNTED),
     Boot("scheduling", "what there is to schedule", COUNTED),
+    Boot("policies", "each policy", COUNTED),
     Boot("wide", "4 CPUs", ("--cpus", "4", "--deterministic")),
     *[Boot(f"kernel-{version}", f"kernel {version}", (*COUNTED, "--kernel", version))
       for version in kernels.VERSIONS],
@@ -22,4 +24,4 @@ BOOTS = [
     Boot("host", "what was recorded above, without a machine", guest=False, alone=True),
 ]
 
-CASES = [*scheduling.CASES, *trouble.CASES, *refusals.CASES, *determinism.CASES, *kernels.CASES]
+CASES = [*scheduling.CASES, *trouble.CASES, *refusals.CASES, *determinism.CASES, *policies.CASES, *kernels.CASES]
