@@ -38,7 +38,7 @@ inline constexpr char kPolicyModuleSymbol[] = "reprise_policy";
 
 }  // namespace reprise
 
-#define REPRISE_POLICY(policy_info)                                                                  \
-  extern "C" [[gnu::visibility("default"), gnu::used]] const ::reprise::PolicyModule reprise_policy; \
-  constinit const ::reprise::PolicyModule reprise_policy = {"reprise", ::reprise::kPolicyInterface,  \
+#define REPRISE_POLICY(policy_info)                                                                 \
+  extern "C" [[gnu::visibility("default")]] const ::reprise::PolicyModule reprise_policy;           \
+  constinit const ::reprise::PolicyModule reprise_policy = {"reprise", ::reprise::kPolicyInterface, \
                                                             ::reprise::kPolicyLayout, &(policy_info)}

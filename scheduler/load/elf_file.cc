@@ -19,8 +19,9 @@ constexpr u16 kMachine = EM_AARCH64;
 #error "which machine's shared objects fit here?"
 #endif
 
-// What the compiler's own start files put into .data and .bss: __dso_handle, and whether destructors have run.
-constexpr u64 kOwnVariableBytes = 16;
+// What the compiler itself puts into .data and .bss: __dso_handle, a reference to the C++ runtime's personality, and
+// whether destructors have run.
+constexpr u64 kOwnVariableBytes = 24;
 
 std::string machine_name(u16 machine) {
   switch (machine) {
