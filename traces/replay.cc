@@ -204,7 +204,9 @@ Expected<Replay::Then> Replay::begin_session() {
   Expected<ChosenPolicy> chosen = find_(asked ? options_.policy : spec_of(session));
   if (!chosen) {
     Error error = chosen.error();
-    if (!asked) error.hint = "the trace was made by this policy; choose another with --policy. " + error.hint;
+    if (!asked)
+      error.hint =
+          "the trace was made by this policy: if it is in a shared object, name that with --policy. " + error.hint;
     return std::unexpected(std::move(error));
   }
   result_.policy_replaced =
@@ -216,7 +218,7 @@ Expected<Replay::Then> Replay::begin_session() {
   enqueues_.reset(session.max_tasks);
   result_.sessions += 1;
   note_code("engine", session.engine_hash, options_.engine_hash);
-  note_code("policies", session.policies_hash, options_.policies_hash);
+  note_code("policies", session.policies_hash, chosen->code.empty() ? options_.policies_hash : chosen->code);
   reader_.select(kReadSteps | kReadSnapshots);
   return Then::kGoOn;
 }

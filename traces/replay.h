@@ -25,6 +25,7 @@ namespace reprise::trace {
 struct ChosenPolicy {
   const PolicyInfo* info = nullptr;
   Options options;
+  std::string code = {};  // SHA-256 of the shared object that it is in; empty: it is this program's
 };
 
 /// Finds what a `--policy` names ("vruntime:slice_us=3000"). Passed in: traces does not know the table of policies.

@@ -134,9 +134,9 @@ void Engine::handle(const Event& event) {
         state_->counters.invalid += 1;
       } else if ((info_.interests & kInterestRunning) != 0) {
         if (event.type == EventType::kRunning) {
-          policy_->running(context, event.task, event.cpu);
+          policy_->running(context, event.task, event);
         } else {
-          policy_->stopping(context, event.task, event.cpu);
+          policy_->stopping(context, event.task, event);
         }
       }
       return;

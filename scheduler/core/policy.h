@@ -62,8 +62,9 @@ class Policy {
   virtual void task_changed(Context&, TaskSlot) {}  // weight or affinity; may be held or not
   virtual void enqueue(Context&, TaskSlot) = 0;
   virtual void dequeue(Context&, TaskSlot) = 0;
-  virtual void running(Context&, TaskSlot, u32 /*cpu*/) {}   // with kInterestRunning
-  virtual void stopping(Context&, TaskSlot, u32 /*cpu*/) {}  // with kInterestRunning
+  /// With kInterestRunning. Of the event, `cpu` is below cpus(); its times are taken as they come.
+  virtual void running(Context&, TaskSlot, const Event&) {}
+  virtual void stopping(Context&, TaskSlot, const Event&) {}  // Event::stopping: what it ran in all, and why it stopped
   virtual void timer(Context&) {}
   /// Called once at the end of each step. Appends decisions while there is room.
   virtual void dispatch(Context&) = 0;

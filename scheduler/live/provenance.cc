@@ -113,6 +113,7 @@ trace::SessionInfo describe_session(const PolicySpec& policy, u64 seed, u32 cpus
   info.kind = trace::SessionKind::kLive;
   info.policy = policy.info->name;
   info.options = policy.options.text();
+  if (!policy.code.empty()) info.policies_hash = policy.code;
   info.seed = seed;
   info.cpus = cpus;
   info.max_tasks = settings.max_tasks;

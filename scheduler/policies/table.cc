@@ -8,15 +8,20 @@
 namespace reprise {
 
 // One per file of this folder, each defined at the end of it.
+extern const PolicyInfo kCentralFifoPreemptPolicy;
+extern const PolicyInfo kEdfPolicy;
+extern const PolicyInfo kEevdfUserPolicy;
 extern const PolicyInfo kFifoPolicy;
+extern const PolicyInfo kLavdLitePolicy;
+extern const PolicyInfo kLotteryPolicy;
+extern const PolicyInfo kMlfqPolicy;
 extern const PolicyInfo kNewcomerPolicy;
 extern const PolicyInfo kVruntimePolicy;
 
 std::span<const PolicyInfo> policies() {
   static const std::array table = {
-      kFifoPolicy,
-      kVruntimePolicy,
-      kNewcomerPolicy,
+      kFifoPolicy, kVruntimePolicy, kNewcomerPolicy, kEevdfUserPolicy,          kEdfPolicy,
+      kMlfqPolicy, kLotteryPolicy,  kLavdLitePolicy, kCentralFifoPreemptPolicy,
   };
   return table;
 }
@@ -35,6 +40,9 @@ Expected<const PolicyInfo*> find_policy(std::string_view name) {
     known += (names.empty() ? " " : ", ") + std::string(info.name);
     names.push_back(info.name);
   }
+  if (name == "eevdf")
+    return fail(ExitCode::kUsage, "eevdf is the kernel's own scheduler: it is simulated, not loaded", {},
+                "as a policy in user space it is 'eevdf_user'; " + known);
   const std::string_view nearest = nearest_name(name, names);
   return fail(ExitCode::kUsage, "unknown policy '" + std::string(name) + "'", {},
               nearest.empty() ? known : "did you mean '" + std::string(nearest) + "'? " + known);
@@ -51,7 +59,7 @@ Expected<PolicySpec> parse_policy(std::string_view text) {
     error.where = "policy '" + std::string((*info)->name) + "'";
     return std::unexpected(std::move(error));
   }
-  return PolicySpec{*info, std::move(*options)};
+  return PolicySpec{.info = *info, .options = std::move(*options)};
 }
 
 }  // namespace reprise

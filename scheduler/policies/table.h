@@ -10,12 +10,13 @@
 
 namespace reprise {
 
-/// A policy with its options, as `name:key=value,key=value` names it.
+/// A policy with its options, as `name:key=value,key=value` names it (or a path instead of the name: scheduler/load).
 struct PolicySpec {
-  const PolicyInfo* info = nullptr;  // in the table, for ever
+  const PolicyInfo* info = nullptr;  // for ever
   Options options;
+  std::string code = {};  // SHA-256, hex, of the shared object that it is in; empty: it is in the table
 
-  /// The same in full, defaults included; `parse_policy` reads it back.
+  /// Name and options in full, defaults included; `parse_policy` reads it back if it is one of the table.
   [[nodiscard]] std::string text() const;
 };
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "scheduler/policies/vruntime.h"
 
+#include "scheduler/policies/place.h"
+
 namespace reprise {
 
 void Vruntime::task_exit(Context&, TaskSlot slot) { time_.forget(slot); }
@@ -18,9 +20,8 @@ void Vruntime::dispatch(Context& context) {
   while (!waiting_.empty() && context.room() > 0) {
     const SlotHeap::Entry first = waiting_.pop();
     const Task& task = context.task(first.slot);
-    const bool back = task.prev_cpu != kAnyCpu && context.allowed(first.slot, static_cast<u32>(task.prev_cpu));
     const u64 vtime = time_.hand_down(first.key);
-    context.dispatch(first.slot, back ? task.prev_cpu : kAnyCpu, slice_ns(first.slot, task), vtime, kDecisionIdle);
+    context.dispatch(first.slot, previous_cpu(context, first.slot), slice_ns(first.slot, task), vtime, kDecisionIdle);
   }
 }
 

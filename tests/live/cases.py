@@ -4,6 +4,7 @@
 import closed_loop
 import determinism
 import kernels
+import policies
 import refusals
 import scheduling
 import trouble
@@ -18,6 +19,7 @@ BOOTS = [
     Boot("scheduling", "what there is to schedule", COUNTED),
     # One CPU: only there does counted time say what things cost.
     Boot("one", "1 CPU, from recording to simulation", ("--cpus", "1", "--deterministic")),
+    Boot("policies", "each policy", COUNTED),
     Boot("wide", "4 CPUs", ("--cpus", "4", "--deterministic")),
     *[Boot(f"kernel-{version}", f"kernel {version}", (*COUNTED, "--kernel", version))
       for version in kernels.VERSIONS],
@@ -25,4 +27,5 @@ BOOTS = [
     Boot("host", "what was recorded above, without a machine", guest=False, alone=True),
 ]
 
-CASES = [*scheduling.CASES, *trouble.CASES, *refusals.CASES, *closed_loop.CASES, *determinism.CASES, *kernels.CASES]
+CASES = [*scheduling.CASES, *trouble.CASES, *refusals.CASES, *closed_loop.CASES, *determinism.CASES, *policies.CASES,
+         *kernels.CASES]

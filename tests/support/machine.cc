@@ -89,6 +89,10 @@ void Machine::notice(EventType type, TaskSlot slot, bool may_be_lost) {
                      .comm = {},
                      .reserved = 0};
     std::memcpy(made.task_new.comm, task.plan.comm.data(), std::min<std::size_t>(15, task.plan.comm.size()));
+  } else if (type == EventType::kRunning || type == EventType::kStopping) {
+    made.cpu = static_cast<u16>(task.prev_cpu);
+    made.stopping.exec_total_ns = type == EventType::kStopping ? task.exec_ns : 0;
+    made.stopping.runnable = type == EventType::kStopping && task.burst.run_ns > 0;
   } else if (type == EventType::kWeight) {
     made.weight.weight = task.weight;
   } else if (type == EventType::kAffinity) {
@@ -162,7 +166,9 @@ void Machine::start(u32 index, const Queued& queued) {
   task.prev_cpu = static_cast<i32>(index);
   task.dispatched += 1;
   cpu.running = queued.slot;
-  cpu.order = arm(now_ns_ + std::min(queued.slice_ns, task.burst.run_ns), Kind::kCpu, index);
+  u64 end_ns = now_ns_ + queued.slice_ns;
+  if (config_.tick_ns != 0) end_ns = (end_ns + config_.tick_ns - 1) / config_.tick_ns * config_.tick_ns;
+  cpu.order = arm(std::min(end_ns, now_ns_ + task.burst.run_ns), Kind::kCpu, index);
   if ((engine_->info().interests & kInterestRunning) != 0) notice(EventType::kRunning, queued.slot);
 }
 

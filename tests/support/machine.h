@@ -55,6 +55,7 @@ struct MachineConfig {
   u32 max_tasks = 256;
   u64 seed = 1;
   u32 room = kMaxDecisionsPerStep;  // of each step
+  u64 tick_ns = 0;                  // slices end at multiples of it, as the kernel's do; 0: when they are over
   u64 step_interval_ns = 0;         // the scheduler is called at most this often; 0: whenever there is something
   u32 lost_notices_per_mille = 0;   // kDequeue and kTaskExit that never arrive
   u32 faults_per_mille = 0;         // per wakeup: some task's affinity or weight changes

@@ -26,8 +26,8 @@ class SpyPolicy final : public Policy {
   void task_changed(Context&, TaskSlot slot) override { note("task_changed", slot); }
   void enqueue(Context&, TaskSlot slot) override { note("enqueue", slot); }
   void dequeue(Context&, TaskSlot slot) override { note("dequeue", slot); }
-  void running(Context&, TaskSlot slot, u32) override { note("running", slot); }
-  void stopping(Context&, TaskSlot slot, u32) override { note("stopping", slot); }
+  void running(Context&, TaskSlot slot, const Event&) override { note("running", slot); }
+  void stopping(Context&, TaskSlot slot, const Event&) override { note("stopping", slot); }
   void timer(Context& context) override {
     calls.emplace_back("timer");
     if (on_timer) on_timer(context);

@@ -38,7 +38,14 @@ TEST(PolicyTableTest, UnknownNameListsTheKnownAndTheNearest) {
   ASSERT_FALSE(found);
   EXPECT_EQ(found.error().code, ExitCode::kUsage);
   EXPECT_EQ(found.error().what, "unknown policy 'vruntme'");
-  EXPECT_EQ(found.error().hint, "did you mean 'vruntime'? known policies: fifo, vruntime, newcomer");
+  EXPECT_TRUE(found.error().hint.starts_with("did you mean 'vruntime'? known policies: fifo, vruntime, newcomer, "))
+      << found.error().hint;
+}
+
+TEST(PolicyTableTest, TheKernelsOwnSchedulerIsNoPolicyAndItsNeighbourIsNamed) {
+  const Expected<const PolicyInfo*> found = find_policy("eevdf");
+  ASSERT_FALSE(found);
+  EXPECT_NE(found.error().hint.find("'eevdf_user'"), std::string::npos);
 }
 
 TEST(PolicyTableTest, ParsesNameAndOptions) {

@@ -6,6 +6,7 @@
 #include <charconv>
 #include <fstream>
 
+#include "scheduler/load/load.h"
 #include "tools/cli/arguments.h"
 #include "tools/cli/command.h"
 #include "tools/cli/live_report.h"
@@ -78,7 +79,9 @@ class Live final : public Command {
 void Live::declare(CLI::App& app) {
   app.description(kDescription);
   app.footer(stats_legend() + "\n\n" + kFooter);
-  app.add_option("-p,--policy", policy_, "what decides, as name or name:key=value,...; reprise policies lists them")
+  app.add_option(
+         "-p,--policy", policy_,
+         "what decides, as NAME or NAME:KEY=VALUE,... (reprise policies lists them), or as the path of a shared object")
       ->type_name("P")
       ->required();
   CLI::Option* record =
@@ -134,7 +137,7 @@ Expected<u64> parse_seconds(const std::string& text) {
 }
 
 Expected<void> Live::complete_options() {
-  auto policy = parse_policy(policy_);
+  auto policy = loader::load_policy(policy_);
   if (!policy) return std::unexpected(policy.error());
   options_.policy = std::move(*policy);
   options_.record_syscalls = !no_syscalls_;

@@ -2,22 +2,24 @@
 // reprise policies: the table of policies with their options.
 #include <algorithm>
 
-#include "scheduler/policies/table.h"
+#include "scheduler/load/load.h"
 #include "tools/cli/arguments.h"
 #include "tools/cli/command.h"
+#include "version.h"
 
 namespace reprise::cli {
 namespace {
 
 constexpr char kDescription[] =
     "Lists the policies with their options: unit, range and default of each. An option is given with the policy, as\n"
-    "in --policy vruntime:slice_us=3000.";
+    "in --policy vruntime:slice_us=3000. Of a shared object also says whether it fits and may be used.";
 constexpr char kFooter[] =
     "examples\n"
     "  reprise policies\n"
-    "  reprise policies vruntime --json";
+    "  reprise policies vruntime --json\n"
+    "  reprise policies build/mine.so";
 
-Json policy_row(const PolicyInfo& policy) {
+Json policy_row(const PolicyInfo& policy, const std::string& code) {
   Json options = Json::array();
   for (const OptionSpec& option : policy.options)
     options.push_back({{"name", option.name},
@@ -29,7 +31,8 @@ Json policy_row(const PolicyInfo& policy) {
   return {{"name", policy.name},
           {"summary", policy.summary},
           {"sees_running", (policy.interests & kInterestRunning) != 0},
-          {"options", options}};
+          {"options", options},
+          {"code", code}};
 }
 
 void show(Console& console, const PolicyInfo& policy) {
@@ -46,7 +49,7 @@ class Policies final : public Command {
   void declare(CLI::App& app) override {
     app.description(kDescription);
     app.footer(kFooter);
-    app.add_option("NAME", name_, "only this one");
+    app.add_option("NAME", name_, "only this one; or the path of a shared object");
   }
   Expected<ExitCode> run(Console&) override;
 
@@ -56,14 +59,23 @@ class Policies final : public Command {
 
 Expected<ExitCode> Policies::run(Console& console) {
   std::span<const PolicyInfo> shown = policies();
+  std::string code = kPoliciesHash;
   if (!name_.empty()) {
-    auto found = find_policy(name_);
-    if (!found) return std::unexpected(found.error());
-    shown = {*found, 1};
+    // A name only, as ever: no options.
+    if (loader::names_file(name_)) {
+      auto loaded = loader::load_policy(name_);
+      if (!loaded) return std::unexpected(loaded.error());
+      shown = {loaded->info, 1};
+      code = std::move(loaded->code);
+    } else {
+      auto found = find_policy(name_);
+      if (!found) return std::unexpected(found.error());
+      shown = {*found, 1};
+    }
   }
   if (console.json()) {
     Json list = Json::array();
-    for (const PolicyInfo& policy : shown) list.push_back(policy_row(policy));
+    for (const PolicyInfo& policy : shown) list.push_back(policy_row(policy, code));
     console.document({{"schema", "reprise.policies/1"}, {"policies", list}});
     return ExitCode::kDone;
   }
@@ -71,6 +83,7 @@ Expected<ExitCode> Policies::run(Console& console) {
     if (&policy != shown.data()) console.write("\n");
     show(console, policy);
   }
+  if (code != kPoliciesHash) console.print("  code {}\n", code);
   return ExitCode::kDone;
 }
 

@@ -6,8 +6,10 @@
 #include <algorithm>
 #include <chrono>
 
+#include "scheduler/load/load.h"
 #include "tools/cli/arguments.h"
 #include "tools/cli/command.h"
+#include "tools/cli/elsewhere.h"
 #include "tools/cli/trace_text.h"
 #include "traces/format.h"
 #include "version.h"
@@ -23,9 +25,11 @@ constexpr char kFooter[] =
     "examples\n"
     "  reprise replay run.rtrace                             are all decisions identical?\n"
     "  reprise replay run.rtrace --policy vruntime:slice_us=3000\n"
+    "  reprise replay run.rtrace --policy build/mine.so --twice\n"
     "  reprise replay run.rtrace --from-step 50000 --to-step 60000 --json\n\n"
     "exit status\n"
-    "  0 identical   3 diverged   1 the policy broke its contract   65 the trace is damaged, has a gap or is empty";
+    "  0 identical   3 diverged   1 the policy broke its contract, or --twice failed   65 the trace is damaged, has a "
+    "gap or is empty";
 
 Json decision_json(const std::optional<Decision>& decision) {
   if (!decision) return nullptr;
@@ -50,6 +54,13 @@ Json divergence_json(const std::optional<trace::Divergence>& found) {
           {"sentence", found->sentence}};
 }
 
+/// May be in a shared object.
+Expected<trace::ChosenPolicy> find_wanted_policy(std::string_view spec) {
+  auto found = loader::load_policy(spec);
+  if (!found) return std::unexpected(found.error());
+  return trace::ChosenPolicy{found->info, std::move(found->options), std::move(found->code)};
+}
+
 class Replay final : public Command {
  public:
   void declare(CLI::App&) override;
@@ -57,6 +68,7 @@ class Replay final : public Command {
 
  private:
   Expected<void> check_options() const;
+  Expected<void> replay_elsewhere(const trace::ReplayResult&) const;
   [[nodiscard]] bool partial() const { return options_.from_step != 0 || options_.to_step != ~u64{0}; }
   Expected<trace::Reader> read_the_rest() const;
   Error gap_error(const trace::ReplayResult&, const std::string& so_far) const;
@@ -65,6 +77,8 @@ class Replay final : public Command {
   void show(Console&, const trace::ReplayResult&, u64 per_second) const;
 
   std::string file_;
+  bool twice_ = false;
+  bool agreed_ = false;  // both times
   trace::ReplayOptions options_;
 };
 
@@ -72,10 +86,14 @@ void Replay::declare(CLI::App& app) {
   app.description(kDescription);
   app.footer(kFooter);
   app.add_option("FILE", file_, "a trace (.rtrace)")->required();
-  app.add_option("-p,--policy", options_.policy, "another policy instead of the recorded one, as name:key=value,...")
+  app.add_option("-p,--policy", options_.policy,
+                 "another policy instead of the recorded one, as NAME:KEY=VALUE,..., or a shared object's path")
       ->type_name("P");
   add_number(app, "--from-step", options_.from_step, {"N", 1, ~u64{0}, false},
              "start at the newest snapshot that lets this step be reached");
+  app.add_flag(
+      "--twice", twice_,
+      "replay again in a process with other addresses and another use of memory; the decisions must be the same");
   add_number(app, "--to-step", options_.to_step, {"N", 1, ~u64{0}, false}, "stop after this step");
 }
 
@@ -85,7 +103,7 @@ Expected<void> Replay::check_options() const {
     return fail(ExitCode::kUsage,
                 fmt::format("--from-step {} lies after --to-step {}", options_.from_step, options_.to_step));
   if (options_.policy.empty()) return {};
-  auto found = find_recorded_policy(options_.policy);
+  auto found = find_wanted_policy(options_.policy);
   if (!found) return std::unexpected(found.error());
   return {};
 }
@@ -102,7 +120,11 @@ Expected<ExitCode> Replay::run(Console& console) {
   options_.engine_hash = kEngineHash;
   options_.policies_hash = kPoliciesHash;
   const auto began = std::chrono::steady_clock::now();
-  auto result = trace::replay(*reader, find_recorded_policy, options_);
+  // A trace may come from anywhere: what it says was its policy is looked up in the table only.
+  const trace::PolicyFinder find = [this](std::string_view spec) {
+    return spec == options_.policy ? find_wanted_policy(spec) : find_recorded_policy(spec);
+  };
+  auto result = trace::replay(*reader, find, options_);
   const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - began;
   if (result && !reader->damaged() && !partial()) {
     auto rest = read_the_rest();
@@ -114,7 +136,15 @@ Expected<ExitCode> Replay::run(Console& console) {
   const auto per_second = static_cast<u64>(static_cast<double>(result->decisions) / std::max(seconds.count(), 1e-9));
 
   std::optional<Error> error;
-  const ExitCode code = judge(*reader, *result, error);
+  ExitCode code = judge(*reader, *result, error);
+  if (twice_ && !error) {
+    if (auto same = replay_elsewhere(*result); !same) {
+      error = same.error();
+      code = error->code;
+    } else {
+      agreed_ = true;
+    }
+  }
   if (!console.json()) show(console, *result, per_second);
   if (error) console.error(*error);
   if (console.json()) {
@@ -123,6 +153,22 @@ Expected<ExitCode> Replay::run(Console& console) {
     console.document(json);
   }
   return code;
+}
+
+Expected<void> Replay::replay_elsewhere(const trace::ReplayResult& here) const {
+  std::vector<std::string> arguments = {"replay", file_};
+  if (!options_.policy.empty()) arguments.insert(arguments.end(), {"--policy", options_.policy});
+  if (options_.from_step != 0) arguments.insert(arguments.end(), {"--from-step", std::to_string(options_.from_step)});
+  if (options_.to_step != ~u64{0}) arguments.insert(arguments.end(), {"--to-step", std::to_string(options_.to_step)});
+  auto there = run_elsewhere(arguments);
+  if (!there) return std::unexpected(there.error());
+  if (there->value("decisions_sha256", "") == here.decisions_sha256) return {};
+  return fail(ExitCode::kExpectationFailed,
+              fmt::format("the policy decides otherwise in another process: decisions {} there",
+                          there->value("decisions_sha256", "none")),
+              file_,
+              "something beside its inputs reached a decision: an address, memory that nobody wrote, a clock "
+              "(docs/determinism.md)");
 }
 
 // A replay needs the steps only. That the rest of the file is what was written is part of the answer all the same.
@@ -201,6 +247,7 @@ Json Replay::result_json(const trace::Reader& reader, const trace::ReplayResult&
           {"gap", gap},
           {"gaps", gaps},
           {"contract", contract},
+          {"twice", agreed_},
           {"damaged", reader.damaged()},
           {"problems", problems_json(reader.problems())},
           {"decisions_per_second", per_second}};
@@ -254,6 +301,7 @@ void Replay::show(Console& console, const trace::ReplayResult& result, u64 per_s
     console.print("  recorded by other code than this program's: {}\n", fmt::join(result.different_code, ", "));
   if (result.first_divergence) show_divergence(console, *result.first_divergence);
   console.print("decisions sha256 {}\n", result.decisions_sha256);
+  if (agreed_) console.message("twice: the same decisions with other addresses and another use of memory");
   console.message("{} decisions per second", grouped(per_second));
 }
 

@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <charconv>
 
-#include "scheduler/policies/table.h"
+#include "scheduler/load/load.h"
 #include "tools/cli/arguments.h"
 
 namespace reprise::cli {
@@ -202,7 +202,7 @@ Expected<std::vector<SimSelection::Machine>> SimSelection::machines(const sim::S
   for (const std::string& policy : policies_) {
     PolicySpec spec;
     if (policy != kKernelDefault) {
-      auto parsed = parse_policy(policy);
+      auto parsed = loader::load_policy(policy);
       if (!parsed) return std::unexpected(parsed.error());
       spec = std::move(*parsed);
     }

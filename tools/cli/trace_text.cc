@@ -14,7 +14,7 @@ using trace::Severity;
 Expected<trace::ChosenPolicy> find_recorded_policy(std::string_view spec) {
   auto parsed = parse_policy(spec);
   if (!parsed) return std::unexpected(parsed.error());
-  return trace::ChosenPolicy{parsed->info, std::move(parsed->options)};
+  return trace::ChosenPolicy{.info = parsed->info, .options = std::move(parsed->options)};
 }
 
 Json policy_json(std::string_view name, std::string_view options) {

@@ -1,0 +1,122 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0-only
+# sdk_test.sh REPRISE BUILD SOURCE: a policy in a shared object. What fits is used like any other; what does not is refused
+# with a reason. Then the newcomer's way: install, copy the template, build it elsewhere. Each check is a claim.
+
+set -uo pipefail
+
+reprise=$1 build=$2 source=$3
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+sample=$source/traces/samples/hackbench.rtrace
+checks=0
+failures=0
+
+# claim 'TEXT' STATUS 'REGEX in the output' COMMAND...
+claim() {
+    local text=$1 status=$2 pattern=$3 got
+    shift 3
+    "$@" >"$folder/out" 2>&1 </dev/null
+    got=$?
+    checks=$((checks + 1))
+    [[ $got == "$status" ]] && grep -Eq -- "$pattern" "$folder/out" && return
+    failures=$((failures + 1))
+    printf 'FAILED: %s (status %s, not %s; or no "%s")\n' "$text" "$got" "$status" "$pattern"
+    sed 's/^/    /' "$folder/out" | head -8
+}
+
+# refused 'TEXT' 'REGEX' FILE
+refused() { claim "refuses $1" 65 "$2" "$reprise" policies "$3"; }
+
+# Writes FILE: the good object with bytes (printf's notation) at an offset.
+patched() {
+    cp "$build/mine.so" "$1"
+    printf "$3" | dd of="$1" bs=1 seek="$2" conv=notrunc status=none
+}
+
+used() {
+    claim "policies shows a policy in a shared object, with its hash" 0 'code [0-9a-f]{64}' "$reprise" policies "$build/mine.so"
+    claim "policies --json has it, too" 0 '"code"' "$reprise" policies "$build/mine.so" --json
+    claim "replay takes it" 3 'diverged' "$reprise" replay "$sample" --policy "$build/mine.so"
+    claim "replay twice comes to the same" 3 'twice: the same decisions' \
+        "$reprise" replay "$sample" --policy "$build/mine.so" --twice
+    claim "sim takes it, with options, among others" 0 'mine:slice_us=3000' \
+        "$reprise" sim --load hackbench:40 --policy "fifo,$build/mine.so:slice_us=3000" --verify
+    claim "a wrong option names policy and file" 2 "policy 'mine' in .*mine.so" \
+        "$reprise" replay "$sample" --policy "$build/mine.so:slcie_us=1"
+    "$reprise" sim "$sample" --policy "$build/mine.so" -o "$folder/simulated.rtrace" >"$folder/out" 2>&1
+    claim "what it decided in a simulation it decides in a replay" 0 '^identical' \
+        "$reprise" replay "$folder/simulated.rtrace" --policy "$build/mine.so"
+    claim "without the object the trace says what is missing" 2 "unknown policy 'mine'.*|shared object" \
+        "$reprise" replay "$folder/simulated.rtrace"
+    (cd "$build" && claim "a file in this folder needs no path" 0 'mine' "$reprise" policies mine.so)
+}
+
+refusals() {
+    local symbol
+    claim "a missing file is an I/O error" 74 'none.so' "$reprise" policies "$folder/none.so"
+    echo "text" >"$folder/text.so"
+    : >"$folder/empty.so"
+    head -c 3000 "$build/mine.so" >"$folder/cut.so"
+    refused "text" 'is not a shared object' "$folder/text.so"
+    refused "an empty file" 'is not a shared object' "$folder/empty.so"
+    refused "a file that was cut short" 'cut short|no table' "$folder/cut.so"
+    refused "a program" 'not a shared object|no policy|no table' "$reprise"
+    patched "$folder/machine.so" 18 '\xb7\x00'
+    [[ $(uname -m) == x86_64 ]] && refused "another machine's object" 'made for aarch64' "$folder/machine.so"
+    patched "$folder/class.so" 4 '\x01'
+    refused "a 32-bit object" '64-bit' "$folder/class.so"
+    symbol=$(offset_of reprise_policy)
+    patched "$folder/interface.so" $((symbol + 8)) '\x63\x00\x00\x00'
+    refused "another interface version" 'version 99 of the policy interface.*' "$folder/interface.so"
+    patched "$folder/layout.so" $((symbol + 12)) '\x01\x02\x03\x04'
+    refused "other headers" 'other headers' "$folder/layout.so"
+    refused "an object without a policy" 'no policy in it' "$build/wrong/wrong_empty.so"
+    refused "a clock" 'reads a clock \(clock_gettime' "$build/wrong/wrong_clock.so"
+    refused "random numbers" 'random numbers of its own \(rand' "$build/wrong/wrong_random.so"
+    refused "files" 'reads or writes files \(open' "$build/wrong/wrong_file.so"
+    refused "threads" 'threads or locks \(pthread_mutex_lock' "$build/wrong/wrong_thread.so"
+    refused "global variables" 'bytes of global variables' "$build/wrong/wrong_global.so"
+    refused "what the engine does not have" 'no_such_thing' "$build/wrong/wrong_engine.so"
+    claim "live refuses as well, before anything is loaded" 65 'reads a clock' \
+        "$reprise" live --policy "$build/wrong/wrong_clock.so" -- true
+}
+
+# Where the data of a symbol is in the good object.
+offset_of() {
+    python3 - "$build/mine.so" "$1" <<'END'
+import subprocess, sys
+for line in subprocess.run(["readelf", "-W", "--dyn-syms", sys.argv[1]],
+    capture_output=True, text=True).stdout.splitlines() if line.split()[-1:] == [sys.argv[2]]), 16) if False else None
+for line in subprocess.run(["readelf", "-W", "--dyn-syms", sys.argv[1]], capture_output=True, text=True).stdout.splitlines():
+    fields = line.split()
+    if fields[-1:] == [sys.argv[2]]:
+        address = int(fields[1], 16)
+for line in subprocess.run(["readelf", "-W", "-l", sys.argv[1]], capture_output=True, text=True).stdout.splitlines():
+    fields = line.split()
+    if fields[:1] == ["LOAD"]:
+        offset, start, size = (int(fields[i], 16) for i in (1, 2, 4))
+        if start <= address < start + size:
+            print(address - start + offset)
+END
+}
+
+newcomer() {
+    claim "the SDK is installed" 0 '' cmake --install "$build" --prefix "$folder/reprise"
+    cp -r "$folder/reprise/share/reprise/template" "$folder/mine"
+    claim "the template is configured with what was installed" 0 '' \
+        cmake -S "$folder/mine" -B "$folder/mine/build" "-DCMAKE_PREFIX_PATH=$folder/reprise" -DCMAKE_CXX_COMPILER="${CXX:-g++}"
+    claim "it is built and found to fit" 0 'the shortest burst first' cmake --build "$folder/mine/build"
+    claim "the program that was installed takes it" 0 'mine' \
+        "$folder/reprise/bin/reprise" sim --load hackbench:40 --policy "$folder/mine/build/mine.so"
+    sed -i 's/context.now_ns() +/context.now_ns() + static_cast<u64>(rand()) % 100 +/; s/^#include "scheduler.core.list.h"/#include <cstdlib>\n&/' \
+        "$folder/mine/mine.cc"
+    claim "the build fails when the policy draws lots by itself" 1 'random numbers of its own' \
+        cmake --build "$folder/mine/build" -- -k 0
+}
+
+used
+refusals
+newcomer
+echo "$checks checks, $failures failed"
+[[ $failures == 0 ]]
