@@ -2,6 +2,7 @@
 #include "sim/metrics/gates.h"
 
 #include <gtest/gtest.h>
+#include <algorithm>
 
 #include <set>
 
