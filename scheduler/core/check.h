@@ -6,9 +6,6 @@
 // StateContradiction, which Engine::step turns into an error. Everywhere else, and always in a live run, it aborts.
 #pragma once
 
-#include <cstdio>
-#include <cstdlib>
-
 namespace reprise {
 
 struct StateContradiction {
@@ -18,24 +15,17 @@ struct StateContradiction {
 /// While it lives, failed checks on this thread throw.
 class ForeignState {
  public:
-  explicit ForeignState(bool foreign) : before_(here()) { here() = foreign; }
-  ~ForeignState() { here() = before_; }
+  explicit ForeignState(bool foreign);
+  ~ForeignState();
   ForeignState(const ForeignState&) = delete;
   ForeignState& operator=(const ForeignState&) = delete;
-  static bool& here() {
-    static thread_local bool foreign = false;
-    return foreign;
-  }
 
  private:
   bool before_;
 };
 
-[[noreturn]] inline void check_failed(const char* condition, const char* file, int line) {
-  if (ForeignState::here()) throw StateContradiction{condition};
-  std::fprintf(stderr, "%s:%d: check failed: %s\n", file, line, condition);
-  std::abort();
-}
+/// Not inline: a policy in a shared object has no state of its own, not even that of ForeignState.
+[[noreturn]] void check_failed(const char* condition, const char* file, int line);
 
 }  // namespace reprise
 

@@ -125,8 +125,11 @@ class EevdfUser final : public Policy {
   }
 
  private:
+  // Modulo 2^64: state that came from a file may be anything.
+  [[nodiscard]] static i64 sum(i64 a, i64 b) { return static_cast<i64>(static_cast<u64>(a) + static_cast<u64>(b)); }
+  [[nodiscard]] static i64 product(i64 a, i64 b) { return static_cast<i64>(static_cast<u64>(a) * static_cast<u64>(b)); }
   [[nodiscard]] static u64 virtual_ns(i64 exec_ns, u32 weight) {
-    return static_cast<u64>(exec_ns * kNice0 / static_cast<i64>(weight));
+    return static_cast<u64>(product(exec_ns, kNice0) / static_cast<i64>(weight));
   }
   [[nodiscard]] i64 lag(const PerTask& mine) const { return static_cast<i64>(state_->average - mine.vruntime); }
   [[nodiscard]] i64 lag_max(u32 weight) const { return static_cast<i64>(virtual_ns(2 * slice_ns_, weight)); }
@@ -137,24 +140,26 @@ class EevdfUser final : public Policy {
     mine.exec_ns = exec_total_ns;
     if (mine.weight == 0) return;
     mine.vruntime += virtual_ns(static_cast<i64>(ran_ns), mine.weight);
+    REPRISE_CHECK(state_->weight > 0);
     state_->average += ran_ns * kWeightDefault / state_->weight;
     // With several CPUs a task's share may be more, or less, than one CPU can give: then lag would grow for ever.
     const i64 most = lag_max(mine.weight), now = lag(mine), kept = std::clamp(now, -most, most);
-    mine.vruntime += static_cast<u64>(now - kept);
-    move_average((now - kept) * static_cast<i64>(mine.weight), state_->weight);
+    mine.vruntime += static_cast<u64>(sum(now, -kept));
+    move_average(product(sum(now, -kept), mine.weight), state_->weight);
   }
 
   void join(PerTask& mine, u32 weight) {
     i64 owed = mine.lag;
-    if (owed < 0) owed = std::min<i64>(0, owed + static_cast<i64>(state_->average - mine.left_at));
+    if (owed < 0) owed = std::min<i64>(0, sum(owed, static_cast<i64>(state_->average - mine.left_at)));
     const i64 others = static_cast<i64>(state_->weight), own = static_cast<i64>(weight);
+    REPRISE_CHECK(others >= 0);
     if (others == 0) owed = 0;
-    const i64 placed = others == 0 ? 0 : owed + owed * own / others;
+    const i64 placed = others == 0 ? 0 : sum(owed, product(owed, own) / others);
     mine.vruntime = state_->average - static_cast<u64>(placed);
     mine.weight = weight;
     state_->weight += weight;
     state_->count += 1;
-    move_average(-placed * own, state_->weight);
+    move_average(product(placed, -own), state_->weight);
   }
 
   void leave(PerTask& mine) {
@@ -162,23 +167,25 @@ class EevdfUser final : public Policy {
     const i64 most = lag_max(mine.weight), owed = lag(mine);
     state_->weight -= mine.weight;
     state_->count -= 1;
-    if (state_->weight != 0) move_average(owed * static_cast<i64>(mine.weight), state_->weight);
+    if (state_->weight != 0) move_average(product(owed, mine.weight), state_->weight);
     mine.lag = std::clamp(owed, -most, most);
     mine.left_at = state_->average;
     mine.weight = 0;
   }
 
   void move_average(i64 weighted, u64 weight) {
+    REPRISE_CHECK(static_cast<i64>(weight) > 0);
     state_->average += static_cast<u64>(weighted / static_cast<i64>(weight));
   }
 
   [[nodiscard]] u64 slice_ns(const PerTask& mine) const {
     if (mine.weight == 0) return static_cast<u64>(slice_ns_);
     const i64 weight = static_cast<i64>(mine.weight);
-    const i64 share = std::max(slice_ns_ * weight * static_cast<i64>(state_->count) / static_cast<i64>(state_->weight),
-                               slice_min_ns_);
-    const i64 owed_ns = lag(mine) * weight / kNice0;
-    return static_cast<u64>(std::max(share + std::clamp(owed_ns, -share, share), slice_min_ns_));
+    const i64 all = static_cast<i64>(state_->weight);
+    REPRISE_CHECK(all > 0);
+    const i64 share = std::max(product(slice_ns_ * weight, static_cast<i64>(state_->count)) / all, slice_min_ns_);
+    const i64 owed_ns = product(lag(mine), weight) / kNice0;
+    return static_cast<u64>(std::max(sum(share, std::clamp(owed_ns, -share, share)), slice_min_ns_));
   }
 
   const i64 slice_ns_;

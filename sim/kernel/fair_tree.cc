@@ -135,7 +135,7 @@ const char* Fair::check(u32 cpu) const {
   if (nodes != queue.queued) return "a run queue miscounts its tasks";
   if (sum != queue.sum_w_vruntime || weight != queue.sum_weight) return "a run queue's average is wrong";
   const Cpu& c = m_.cpus[cpu];
-  if (c.curr != kNoTaskId && queue.curr == c.curr && queue.queued > 1 && !c.foreign) {
+  if (c.curr != kNoTaskId && queue.curr == c.curr && queue.queued > 1 && !c.foreign && !c.in_timers) {
     const u64 tick = wanted(cpu, m_.tasks[c.curr]).tick;
     if (m_.clock.time(cpu) > std::max(tick, c.busy_until) + 2 * m_.tick_ns) return "a slice has no end";
   }

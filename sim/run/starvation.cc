@@ -19,24 +19,17 @@ using trace::KernelEventType;
 
 std::string seconds(u64 ns) { return fmt::format("{}.{:06} s", ns / kNsPerSec, ns % kNsPerSec / kNsPerUs); }
 
-// Since when each runnable task waits.
-class Waiting final : public EventSink {
+// Since when each task waits that the policy was told of.
+class Waiting final : public EventSink, public StepSink {
  public:
   void event(const KernelEvent& e) override {
-    now_ns = e.time_ns;
-    const auto previous = static_cast<i32>(e.a);
-    if (e.type == KernelEventType::kWaking && e.tid != 0 && !running.contains(e.tid))
-      since.try_emplace(e.tid, e.time_ns);
-    if (e.type != KernelEventType::kSwitch) return;
-    running.erase(previous);
-    const bool runnable = (e.flags & trace::kSwitchPreempted) != 0 || static_cast<u32>(e.b) == 0;
-    if (runnable && previous != 0) since[previous] = e.time_ns;
-    since.erase(e.tid);
-    running[e.tid] = true;
+    if (e.type == KernelEventType::kSwitch) since.erase(e.tid);
+  }
+  void step(const StepInput& input, const StepOutput&, u64) override {
+    for (const Event& event : input.events)
+      if (event.type == EventType::kEnqueue) since.try_emplace(event.tid, event.time_ns);
   }
   std::map<i32, u64> since;
-  std::map<i32, bool> running;
-  u64 now_ns = 0;
 };
 
 struct Given {
@@ -116,13 +109,12 @@ std::string Watch::text() const {
 
 std::string explain_starvation(const Job& job) {
   Waiting waiting;
-  (void)run(*job.program, job.options, &waiting);  // ends as it did before
-  const u64 bound = std::min(job.options.machine.watchdog_ns, job.options.machine.bound_ns);
+  (void)run(*job.program, job.options, &waiting, &waiting);  // ends as it did before
   i32 tid = 0;
   u64 since = ~u64{0};
   for (const auto& [candidate, at] : waiting.since)
     if (at < since && candidate != job.options.machine.scheduler_tid) tid = candidate, since = at;
-  if (tid == 0 || waiting.now_ns - since < bound / 2) return {};
+  if (tid == 0) return {};
   Watch watch(tid);
   (void)run(*job.program, job.options, &watch, &watch);
   return watch.text();
