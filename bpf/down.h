@@ -7,13 +7,8 @@
 
 #include "bpf/up.h"
 
-/*
- * A task's mask may name CPUs that are offline, or were never there; nobody takes anything from their queues. One that
- * has come online since is idle sooner or later, and then taken for that; soon after the kernel asks for a restart.
- */
 static __always_inline bool allowed_on(struct task_struct* p, s32 cpu) {
-  return cpu >= 0 && (u32)cpu < config.cpus && own.online[(u32)cpu / 64 % WIRE_CPU_WORDS] >> ((u32)cpu % 64) & 1 &&
-         bpf_cpumask_test_cpu(cpu, p->cpus_ptr);
+  return cpu >= 0 && (u32)cpu < config.cpus && bpf_cpumask_test_cpu(cpu, p->cpus_ptr);
 }
 
 /*
@@ -49,7 +44,7 @@ static __always_inline void dispatch_task(const struct wire_message* message) {
   u64 queue;
   u32 result = WIRE_INSERTED;
   s32 claimed, tid;
-  bool bounced, taken;
+  bool bounced;
 
   if (!slot || !message->slice_ns) {
     count()->failed++;
@@ -69,22 +64,18 @@ static __always_inline void dispatch_task(const struct wire_message* message) {
     return;
   }
   queue = target(p, message, &claimed, &bounced);
-  taken = dsq_insert_vtime(p, queue, message->slice_ns, message->vtime, 0);
+  dsq_insert_vtime(p, queue, message->slice_ns, message->vtime, 0);
   /*
    * The insertion took the kernel's sequence number of the task as it was then. Only now can we tell whether it is
-   * still the enqueue that the engine decided on: ops.dequeue bumps the generation before the task can be enqueued
-   * again. What the kernel did not take must not be cancelled, either: that would cancel another task's insertion.
+   * still the enqueue that the engine decided on: ops.dequeue bumps the generation before the kernel counts on.
    */
-  if (!taken) {
-    result = WIRE_FAILED;
-    count()->failed++;
-  } else if ((queue < WIRE_MAX_CPUS && !bpf_cpumask_test_cpu((u32)queue, p->cpus_ptr)) ||
-             !answered(slot, message->generation, own.drained_at)) {
+  if (slot->generation != message->generation || (queue < WIRE_MAX_CPUS && !allowed_on(p, (s32)queue))) {
     dispatch_cancel();
     result = WIRE_CANCELLED;
     count()->cancelled++;
   } else {
     if (queue < WIRE_MAX_CPUS) smp_add(&own.pinned_in[queue], 1);
+    set_state(slot, SLOT_INSERTED, own.drained_at);
     slot->slice = message->slice_ns;
     note_vtime(message->vtime);
     count()->inserted++;
@@ -101,15 +92,6 @@ static __always_inline void dispatch_task(const struct wire_message* message) {
   bpf_task_release(p);
 }
 
-/*
- * A wish that is taken back leaves its timer running: to cancel one waits for its callback where that runs, and this
- * CPU's run queue is locked.
- */
-static __always_inline void wish_for(u64 time) {
-  own.wish = time;
-  if (time) timer_start(TIMER_WISH, time, true);
-}
-
 /* Returns 1 to stop draining: the kernel's dispatch buffer is full, the next dispatch goes on. */
 static long carry_out(const struct wire_message* message) {
   smp_add(&shared.drained, 1);
@@ -117,8 +99,10 @@ static long carry_out(const struct wire_message* message) {
     dispatch_task(message);
   else if (message->kind == WIRE_PREEMPT && (u32)message->cpu < config.cpus)
     kick_cpu(message->cpu, config.kernel.kick_preempt);
+  else if (message->kind == WIRE_WAKE_AT && message->vtime)
+    timer_start(TIMER_WISH, message->vtime, true);
   else if (message->kind == WIRE_WAKE_AT)
-    wish_for(message->vtime);
+    timer_cancel(TIMER_WISH);
   else
     count()->failed++;
   return dispatch_slots() <= 1;

@@ -9,7 +9,6 @@
 
 #include "scheduler/core/error.h"
 #include "scheduler/core/types.h"
-#include "scheduler/live/identity.h"
 
 namespace reprise::live {
 
@@ -26,8 +25,7 @@ class SchedulerThread {
   ~SchedulerThread() { (void)stop(); }
   SchedulerThread(const SchedulerThread&) = delete;
   SchedulerThread& operator=(const SchedulerThread&) = delete;
-  /// As the kernel side knows it. Error: of own_identity.
-  [[nodiscard]] const Expected<Identity>& identity() const { return identity_; }
+  [[nodiscard]] i32 tid() const { return tid_; }
   void begin(Loop& loop) { loop_.store(&loop); }
   /// From here on `use` counts.
   void mark_attached() { at_attach_ = read_use(); }
@@ -42,8 +40,7 @@ class SchedulerThread {
   [[nodiscard]] ThreadUse read_use() const;
 
   pthread_t caller_;
-  Expected<Identity> identity_;  // written before tid_
-  std::atomic<i32> tid_{0};      // in our own PID namespace, as /proc has it
+  std::atomic<i32> tid_{0};
   std::atomic<Loop*> loop_{nullptr};
   std::atomic<bool> stop_{false};
   std::atomic<bool> ended_{false};
