@@ -227,12 +227,13 @@ std::vector<Cell> Compare::cells_of(const Group& a, const Group& b) const {
     }
     cells.push_back(std::move(cell));
   }
-  std::ranges::stable_sort(cells, [](const Cell& x, const Cell& y) {
+  std::ranges::sort(cells, [](const Cell& x, const Cell& y) {
     const auto rank = [](const Cell& cell) {
       if (cell.gate == nullptr) return 3;
       return cell.judgement.verdict == GateVerdict::kFail ? 0 : cell.judgement.verdict == GateVerdict::kPass ? 1 : 2;
     };
-    return std::tuple(rank(x), -x.badness()) < std::tuple(rank(y), -y.badness());
+    // Both metrics are entries of one table.
+    return std::tuple(rank(x), -x.badness(), x.metric) < std::tuple(rank(y), -y.badness(), y.metric);
   });
   return cells;
 }
