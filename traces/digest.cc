@@ -16,7 +16,23 @@ constexpr std::size_t kStepBytesMax = 64 + kMaxDecisionsPerStep * sizeof(Decisio
 
 EVP_MD_CTX* context_of(void* context) { return static_cast<EVP_MD_CTX*>(context); }
 
+std::string hex_of(const u8* bytes, unsigned size) {
+  std::string hex;
+  for (unsigned i = 0; i < size; ++i) {
+    hex += "0123456789abcdef"[bytes[i] >> 4];
+    hex += "0123456789abcdef"[bytes[i] & 15];
+  }
+  return hex;
+}
+
 }  // namespace
+
+std::string sha256_hex(std::string_view bytes) {
+  std::array<u8, EVP_MAX_MD_SIZE> sum{};
+  unsigned size = 0;
+  REPRISE_CHECK(EVP_Digest(bytes.data(), bytes.size(), sum.data(), &size, EVP_sha256(), nullptr) == 1);
+  return hex_of(sum.data(), size);
+}
 
 static_assert(std::endian::native == std::endian::little);  // values are copied as they lie in memory
 static_assert(sizeof(Decision) == 32 && std::has_unique_object_representations_v<Decision>);
@@ -57,12 +73,7 @@ std::string DecisionDigest::finish() {
   std::array<u8, EVP_MAX_MD_SIZE> sum{};
   unsigned size = 0;
   REPRISE_CHECK(EVP_DigestFinal_ex(context_of(context_), sum.data(), &size) == 1);
-  std::string hex;
-  for (unsigned i = 0; i < size; ++i) {
-    hex += "0123456789abcdef"[sum[i] >> 4];
-    hex += "0123456789abcdef"[sum[i] & 15];
-  }
-  return hex;
+  return hex_of(sum.data(), size);
 }
 
 }  // namespace reprise::trace

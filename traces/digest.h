@@ -8,11 +8,15 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "scheduler/core/step.h"
 
 namespace reprise::trace {
+
+/// Of `bytes`, in hex.
+[[nodiscard]] std::string sha256_hex(std::string_view bytes);
 
 class DecisionDigest {
  public:
