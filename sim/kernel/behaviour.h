@@ -66,6 +66,8 @@ class Kernel {
   /// Behaviour::timer(cookie) at `at_ns` (now, if that has passed), in hardirq context on `cpu`. Fires once.
   /// It may come up to `slack_ns` earlier, together with another timer of that CPU (hrtimer_set_expires_range_ns).
   virtual void arm(u64 at_ns, u64 cookie, u32 cpu = kThisCpu, u64 slack_ns = 0) = 0;
+  /// do_exit up to PF_EXITING, of the task that runs. It goes on; Next::kExit ends it.
+  virtual void exit_begins(TaskId) {}
   virtual void set_affinity(TaskId, const CpuSet&) = 0;
   virtual void set_weight(TaskId, u32 weight) = 0;
   [[nodiscard]] virtual u32 cpu_of(TaskId) const = 0;

@@ -292,6 +292,7 @@ void Machine::kick(u32 cpu, u64 flags) {
 
 // kick_cpus_irq_workfn.
 void Machine::run_kicks() {
+  if (cpus[here].in_timers) return;  // an interrupt itself, which has to wait for the present one
   for (std::size_t i = 0; i < kicked.size(); ++i) {
     const u32 cpu = kicked[i];
     Cpu& c = cpus[cpu];

@@ -85,32 +85,45 @@ void Machine::arm(u32 cpu, WorkloadTimer timer) {
   ++timers_armed;
   c.timers.push_back(timer);
   std::ranges::push_heap(c.timers, [](const auto& a, const auto& b) { return a.after(b); });
-  if (c.timers.front().order != timer.order) return;
+  if (c.timers.front().order != timer.order || c.running_timers) return;
   if (c.timer_slot != ~0u) release(c.timer_slot);
   c.timer_slot = event_at(timer.at, {.kind = EventKind::kWorkloadTimer, .cpu = cpu});
 }
 
-// hrtimer_interrupt: the timer that is due, and those behind it that may already come.
-void Machine::run_timers(u32 cpu) {
-  Cpu& c = cpus[cpu];
-  c.timer_slot = ~0u;
+// hrtimer_interrupt, up to its look at the clock: which timers come is settled then.
+void Machine::timer_interrupt(u32 cpu) {
   here = cpu;
   if (!cpus[here].online) here = static_cast<u32>(std::countr_zero(online_mask.bits[0]));  // hrtimers_cpu_dying
   interrupt(here, options.costs.timer);
-  do {
-    const WorkloadTimer timer = c.timers.front();
-    std::ranges::pop_heap(c.timers, [](const auto& a, const auto& b) { return a.after(b); });
-    c.timers.pop_back();
-    --timers_armed;
-    ++counters.timers;
-    const TaskId curr = cpus[here].curr;
-    emit(KernelEventType::kTimer, here, curr == kNoTaskId ? 0 : tasks[curr].ts.pid, trace::kTimerSleep,
-         timer.sleeper == kNoTaskId ? 0 : static_cast<u32>(tasks[timer.sleeper].ts.pid), timer.at, 0);
-    behaviour.timer(*kernel, timer.cookie);
-  } while (!c.timers.empty() && c.timers.front().soft <= now);
-  if (!c.timers.empty() && c.timer_slot == ~0u)
-    c.timer_slot = event_at(c.timers.front().at, {.kind = EventKind::kWorkloadTimer, .cpu = cpu});
+  cpus[here].in_timers = cpus[cpu].running_timers = true;
+  clock.clear(here);
+  cpus[cpu].timer_slot =
+      event_at(cpus[here].busy_until, {.kind = EventKind::kRunTimer, .cpu = cpu, .a = now, .b = here});
+}
+
+// __hrtimer_run_queues: one timer after the other, each when what the one before it woke up is queued.
+void Machine::run_timer(u32 cpu, u64 entered, u32 on) {
+  Cpu& c = cpus[cpu];
+  c.timer_slot = ~0u;
+  here = on;
+  const WorkloadTimer timer = c.timers.front();
+  std::ranges::pop_heap(c.timers, [](const auto& a, const auto& b) { return a.after(b); });
+  c.timers.pop_back();
+  --timers_armed;
+  ++counters.timers;
+  const TaskId curr = cpus[here].curr;
+  emit(KernelEventType::kTimer, here, curr == kNoTaskId ? 0 : tasks[curr].ts.pid, trace::kTimerSleep,
+       timer.sleeper == kNoTaskId ? 0 : static_cast<u32>(tasks[timer.sleeper].ts.pid), timer.at, 0);
+  behaviour.timer(*kernel, timer.cookie);
+  here = on;
+  if (!c.timers.empty() && c.timers.front().soft <= entered) {
+    c.timer_slot = event_at(cpus[on].busy_until, {.kind = EventKind::kRunTimer, .cpu = cpu, .a = entered, .b = on});
+    return;
+  }
+  cpus[on].in_timers = c.running_timers = false;
+  if (!c.timers.empty()) c.timer_slot = event_at(c.timers.front().at, {.kind = EventKind::kWorkloadTimer, .cpu = cpu});
   run_kicks();
+  program(on);
 }
 
 void Machine::handle(EventQueue::Slot slot) {
@@ -120,7 +133,10 @@ void Machine::handle(EventQueue::Slot slot) {
   where = Where::kHardirq;
   switch (event.kind) {
     case EventKind::kWorkloadTimer:
-      run_timers(event.cpu);
+      timer_interrupt(event.cpu);
+      break;
+    case EventKind::kRunTimer:
+      run_timer(event.cpu, event.a, static_cast<u32>(event.b));
       break;
     case EventKind::kWakeList:
       take_wake_list(event.cpu);

@@ -52,6 +52,8 @@ struct Cpu {
   bool need_resched = false;
   bool need_resched_lazy = false;  // acted on when curr next returns to user space, or at a tick
   bool in_dispatch = false;        // SCX_RQ_IN_DISPATCH
+  bool in_timers = false;          // in hrtimer_interrupt: nothing else happens here
+  bool running_timers = false;     // those of `timers` that are due run at present, here or elsewhere
   bool foreign = false;            // a task of a higher class has the CPU
   bool kick_idle = false, kick_preempt = false, kick_queued = false;
   u64 busy_until = 0;     // the kernel's own work and interrupts: the task does not get on before
@@ -82,6 +84,7 @@ struct Pending {  // scx_dsp_buf_ent
 enum class EventKind : u8 {
   kFree,
   kWorkloadTimer,
+  kRunTimer,   // ... and what it does, after the interrupt's entry
   kWakeList,   // the interrupt by which a CPU takes over its wake_list
   kHeartbeat,  // the dispatcher's timers
   kWish,
@@ -120,7 +123,8 @@ class Machine {
   Expected<void> run_until(u64 end_ns);
   void handle(EventQueue::Slot slot);
   void arm(u32 cpu, WorkloadTimer timer);
-  void run_timers(u32 cpu);
+  void timer_interrupt(u32 cpu);
+  void run_timer(u32 cpu, u64 entered, u32 on);
   EventQueue::Slot event_at(u64 time, EventData data);
   void release(EventQueue::Slot slot);
   void emit(trace::KernelEventType type, u32 cpu, i32 tid, u8 flags, u32 a, u64 b, u64 c);
@@ -136,6 +140,7 @@ class Machine {
   void wake(TaskId, trace::WakeContext, bool sync);
   void set_affinity(TaskId, const CpuSet&);
   void set_weight(TaskId, u32 weight);
+  void exit_begins(TaskId);
   void dead(Task&);
   u32 select_task_rq(Task&, u64 wake_flags);
   void activate(Task&, u64 enq_flags);

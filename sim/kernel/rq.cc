@@ -60,6 +60,7 @@ void Machine::update_curr(u32 cpu) {
 // Sets the CPU's own event: when something happens on it by itself.
 void Machine::program(u32 cpu) {
   Cpu& c = cpus[cpu];
+  if (c.in_timers) return;
   if (c.foreign) return clock.set(cpu, c.foreign_until);
   if (c.need_resched) return clock.set(cpu, std::max({c.resched_at, c.busy_until, now}));
   if (c.curr == kNoTaskId) return clock.clear(cpu);
@@ -114,7 +115,7 @@ void Machine::resched(u32 cpu) {
   Cpu& c = cpus[cpu];
   if (c.need_resched || c.foreign || !c.online) return;
   c.need_resched = true;
-  c.resched_at = now;
+  c.resched_at = std::max(now, c.busy_until);
   if (cpu != here) {
     c.resched_at += options.costs.wakeup_ipi;
     ++counters.ipis;
@@ -237,7 +238,7 @@ void Machine::switch_to(u32 cpu, TaskId prev, TaskId next, u64 prev_state) {
 void Machine::act(u32 cpu) {
   Cpu& c = cpus[cpu];
   Task& task = tasks[c.curr];
-  if (task.exiting) return schedule(cpu, Next::kExit);
+  if (task.dying) return schedule(cpu, Next::kExit);
   const Action action = task.id == scheduler ? scheduler_next() : behaviour.next(*kernel, task.id);
   here = cpu;
   switch (action.next) {
@@ -256,9 +257,8 @@ void Machine::act(u32 cpu) {
         task.ts.scx.slice = 0;
       return schedule(cpu, Next::kYield);
     case Next::kExit:
-      emit(KernelEventType::kExit, cpu, task.ts.pid, 0, 0, task.ts.se.sum_exec_runtime - task.irq_ns, 0);
-      task.exiting = true;
-      task.ts.flags |= 4;  // PF_EXITING
+      exit_begins(task.id);
+      task.dying = true;
       task.remaining = options.costs.exit;
       return program(cpu);
   }

@@ -51,7 +51,7 @@ class Collector {
       case KernelEventType::kIrq:
         return on_irq(e);
       case KernelEventType::kTimer:
-        if ((e.flags & trace::kTimerArmed) == 0) cpu(e.cpu).expiries += 1;
+        if ((e.flags & trace::kTimerArmed) == 0) on_expiry(e);
         return;
       default:
         return;
@@ -60,8 +60,10 @@ class Collector {
 
   std::map<u32, Calls> takes, gives;  // by number of the call and kind of the object
   Samples ticks, timers, idle_exits, turns;
-  Samples preempts_by_task, preempts_by_timer;  // from a wakeup to the scheduler's coming, beside a running task
-  std::vector<std::pair<u64, u64>> tick_ends;   // with their durations
+  Samples returns;   // CPU time from the end of a sleep to the return of its call
+  Samples wakes;     // between a wakeup by a timer and the next timer of the same interrupt
+  Samples preempts;  // from a wakeup to the scheduler's coming in place of a task that could go on
+  std::vector<std::pair<u64, u64>> tick_ends;  // with their durations
   struct Segment {
     u64 ns, work;  // CPU time of the scheduler with one step in it; events and decisions of that step
   };
@@ -78,10 +80,11 @@ class Collector {
   };
   struct Cpu {
     i32 tid = -1;
-    u32 expiries = 0;  // of timers since the last interrupt of the local timer
-    u64 in_ns = 0;     // when `tid` came
-    u64 woke_ns = 0;   // when somebody was last woken here beside a running task
-    bool woke_by_task = false;
+    u32 expiries = 0;       // of timers since the last interrupt of the local timer
+    u32 wakes = 0;          // wakeups by them
+    u64 in_ns = 0;          // when `tid` came
+    u64 woke_ns = 0;        // when somebody was last woken here beside a running task
+    u64 timer_woke_ns = 0;  // by a timer of the present interrupt
   };
 
   Task& task(i32 tid) {
@@ -111,8 +114,10 @@ class Collector {
       if (previous == 0 && in.woken_ns != 0) idle_exits.push_back(e.time_ns - in.woken_ns);
       in.woken_ns = 0;
       // A wakeup calls the scheduler at once; later, the limit of kicks has come between.
-      if (e.tid == scheduler_ && known(previous) && here.woke_ns > here.in_ns && e.time_ns - here.woke_ns < kAtOnceNs)
-        (here.woke_by_task ? preempts_by_task : preempts_by_timer).push_back(e.time_ns - here.woke_ns);
+      const bool put_off = (e.flags & trace::kSwitchPreempted) != 0 || state == 0;
+      if (e.tid == scheduler_ && known(previous) && put_off && here.woke_ns > here.in_ns &&
+          e.time_ns - here.woke_ns < kAtOnceNs)
+        preempts.push_back(e.time_ns - here.woke_ns);
     }
     here.tid = e.tid;
     here.in_ns = e.time_ns;
@@ -138,12 +143,14 @@ class Collector {
     if (context == trace::kWakeTask && known(static_cast<i32>(e.a))) ++task(static_cast<i32>(e.a)).wakes;
     if (context != trace::kWakeHardirq && context != trace::kWakeTask) return;
     Cpu& here = cpu(e.cpu);
-    if (here.tid == 0) {
-      task(e.tid).woken_ns = e.time_ns;
-    } else {
-      here.woke_ns = e.time_ns;
-      here.woke_by_task = context == trace::kWakeTask;
-    }
+    if (context == trace::kWakeHardirq) ++here.wakes, here.timer_woke_ns = e.time_ns;
+    (here.tid == 0 ? task(e.tid).woken_ns : here.woke_ns) = e.time_ns;
+  }
+
+  void on_expiry(const KernelEvent& e) {
+    Cpu& here = cpu(e.cpu);
+    if (here.expiries++ != 0 && here.timer_woke_ns != 0) wakes.push_back(e.time_ns - here.timer_woke_ns);
+    here.timer_woke_ns = 0;
   }
 
   void on_enter(const KernelEvent& e) {
@@ -170,6 +177,8 @@ class Collector {
         calls.before.push_back(t.out_exec - t.enter_exec);
         calls.after.push_back(e.c - t.out_exec);
       }
+    } else if (t.role == trace::kCallSleep && t.wakes == 0 && t.sleeps == 1 && t.out_exec >= t.enter_exec) {
+      returns.push_back(e.c - t.out_exec);
     } else if (t.role == trace::kCallGive && t.sleeps == 0) {
       if (t.wakes == 0) gives[key].plain.push_back(took);
       if (t.wakes == 1) gives[key].once.push_back(took);
@@ -179,9 +188,14 @@ class Collector {
   void on_irq(const KernelEvent& e) {
     if (e.flags != trace::kIrqVector || e.a != kVectorLocalTimer) return;
     Cpu& here = cpu(e.cpu);
-    (here.expiries == 0 ? ticks : timers).push_back(e.b);
-    if (here.expiries == 0) tick_ends.push_back({e.time_ns, e.b});
-    here.expiries = 0;
+    if (here.expiries == 0) {
+      ticks.push_back(e.b);
+      tick_ends.push_back({e.time_ns, e.b});
+    } else if (here.expiries == 1 && here.wakes == 1) {
+      timers.push_back(e.b);
+    }
+    here.expiries = here.wakes = 0;
+    here.timer_woke_ns = 0;
   }
 
   i32 scheduler_;
@@ -268,23 +282,31 @@ Fit fit_costs(std::span<const KernelEvent> events, std::span<const StepTime> ste
   f.set(&Costs::exit, 0, events.size());
   f.set(&Costs::yield, 0, events.size());
 
-  // A switch costs the next task what a call that waited took after its wait, beyond half of a call that did not.
-  if (Calls* takes = best(found.takes, &Calls::after)) {
-    const u64 half = *median(takes->plain) / 2;
-    const std::size_t samples = takes->after.size();
-    const u64 switched = less(*median(takes->after), half);
-    f.set(&Costs::block, less(*median(takes->before), half), samples);
+  // A switch costs the next task what a call that waited took after its wait, beyond half of a call that did not. A
+  // sleep has next to nothing left to do.
+  const auto set_switch = [&](u64 ns, std::size_t samples) {
     f.set(&Costs::schedule, 0, samples);
     f.set(&Costs::bpf_running, 0, samples);
     f.set(&Costs::bpf_dispatch, 0, samples);
-    f.set(&Costs::context_switch, switched, samples);
+    f.set(&Costs::context_switch, ns, samples);
+  };
+  if (Calls* takes = best(found.takes, &Calls::after)) {
+    const u64 half = *median(takes->plain) / 2;
+    f.set(&Costs::block, less(*median(takes->before), half), takes->before.size());
+    set_switch(less(*median(takes->after), half), takes->after.size());
+  } else if (const auto after = median(found.returns, 4)) {
+    set_switch(*after, found.returns.size());
   }
-  if (Calls* gives = best(found.gives, &Calls::once)) {
-    const u64 wakes = less(*median(gives->once), *median(gives->plain));
-    f.set(&Costs::bpf_select_cpu, 0, gives->once.size());
-    f.set(&Costs::bpf_enqueue, 0, gives->once.size());
-    f.set(&Costs::wakeup, wakes, gives->once.size());
-  }
+  // A wakeup is best seen between two timers of one interrupt; else in what a call that wakes takes longer.
+  const auto set_wakeup = [&](u64 ns, std::size_t samples) {
+    f.set(&Costs::bpf_select_cpu, 0, samples);
+    f.set(&Costs::bpf_enqueue, 0, samples);
+    f.set(&Costs::wakeup, ns, samples);
+  };
+  if (const auto wake = median(found.wakes))
+    set_wakeup(*wake, found.wakes.size());
+  else if (Calls* gives = best(found.gives, &Calls::once))
+    set_wakeup(less(*median(gives->once), *median(gives->plain)), gives->once.size());
   if (const auto line = fit_line(found.segments)) {
     // The scheduler's run goes to the end of its yield, where the kernel carries the decisions out.
     f.set(&Costs::step, less(line->base, costs.switch_in()), found.segments.size());
@@ -296,13 +318,11 @@ Fit fit_costs(std::span<const KernelEvent> events, std::span<const StepTime> ste
   if (const auto tick = median(found.ticks)) f.set(&Costs::tick, *tick, found.ticks.size());
   if (const auto timer = median(found.timers)) f.set(&Costs::timer, less(*timer, costs.wake()), found.timers.size());
   f.fit.tick_at_ns = tick_phase(found.tick_ends, period_ns);
-  // The waker, or the interrupt, goes on after the wakeup.
-  Samples preempts;
-  for (const u64 ns : found.preempts_by_task) preempts.push_back(less(ns, costs.wake()));
-  for (const u64 ns : found.preempts_by_timer) preempts.push_back(less(ns, costs.timer + costs.wake()));
-  if (const auto preempt = median(preempts, 4)) f.set(&Costs::preempt, *preempt, preempts.size());
+  // The wakeup itself goes on after its event.
+  if (const auto preempt = median(found.preempts, 4))
+    f.set(&Costs::preempt, less(*preempt, costs.wake()), found.preempts.size());
   if (const auto idle = median(found.idle_exits, 4))
-    f.set(&Costs::idle_exit, less(*idle, costs.timer + costs.wake()), found.idle_exits.size());
+    f.set(&Costs::idle_exit, less(*idle, costs.wake()), found.idle_exits.size());
   return f.finish();
 }
 

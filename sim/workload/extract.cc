@@ -10,6 +10,7 @@
 #include <tuple>
 
 #include "sim/workload/extract_locks.h"
+#include "sim/workload/extract_periods.h"
 #include "sim/workload/extract_walk.h"
 
 namespace reprise::sim {
@@ -166,6 +167,7 @@ Program Walk::finish() {
       write(task, OpCode::kLeave);
       report_.tasks_cut += 1;
     }
+    report_.periods_late += restore_late_periods(task.ops);
     TaskProgram made;
     made.first_op = static_cast<u32>(program_.ops.size());
     u64 cpu_ns = 0;
@@ -294,6 +296,7 @@ std::string ExtractReport::text() const {
   line(sleeps_full, "  writers of a full object");
   line(sleeps_relative, "  timers, relative");
   line(sleeps_absolute, "  timers, absolute");
+  line(periods_late, "  periods begun late, without a sleep");
   line(sleeps_lock, "  waits for a lock");
   line(sleeps_futex, "  futexes, ended by another task");
   line(sleeps_pair, "  ended by another task, object not known");

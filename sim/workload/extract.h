@@ -76,6 +76,7 @@ struct ExtractReport {
   u64 sleeps_full = 0;      // writer of a full object
   u64 sleeps_relative = 0;  // timer
   u64 sleeps_absolute = 0;
+  u64 periods_late = 0;      // begun late, without a sleep (extract_periods.h)
   u64 sleeps_lock = 0;       // for a lock (extract_locks.h)
   u64 sleeps_futex = 0;      // woken from a futex, kept as who wakes whom
   u64 sleeps_pair = 0;       // woken by a task, object not known

@@ -269,6 +269,7 @@ void Walk::resolve(u32 index, u32 waker, const KernelEvent& e, bool own_waker) {
       state.full = std::max(state.full, state.balance - taken);
       state.saw_full = true;
       state.taken = taken;
+      give_back_block(task);
       write_post(task);
       state.taken = 0;
       report_.sleeps_full += 1;
@@ -282,7 +283,11 @@ void Walk::resolve(u32 index, u32 waker, const KernelEvent& e, bool own_waker) {
       return;
     }
   }
-  if (timer) return write_sleep(task);
+  // What a softirq that no task caused wakes a thread of the kernel for (an RCU grace period, work for a worker)
+  // follows from what that thread did before, after a while.
+  const bool kernel_own = task.kernel_thread && waker == kNone && !own_waker &&
+                          (e.flags & kWakeContextMask) == kWakeSoftirq && e.type == KernelEventType::kWaking;
+  if (timer || kernel_own) return write_sleep(task, timer ? 0 : e.time_ns);
   if (own_waker) report_.sleeps_own += 1;
   if (waker == kNone)
     report_.sleeps_outside += 1;
@@ -303,10 +308,18 @@ void Walk::write_pair(u32 index, u32 waker, const KernelEvent& e) {
   give(waker, object, 1, e);
 }
 
-/// A timer of the task's own ended its sleep.
-void Walk::write_sleep(Task& task) {
-  const bool known = task.armed_expiry > task.slept_ns;
-  const u64 until = known ? task.armed_expiry : task.fired_ns;
+/// Only waits that may find what they want cost more when they do not (Op::extra). Any other always blocks.
+void Walk::give_back_block(Task& task) {
+  if (task.block_ns != 0) write(task, OpCode::kRun, 0, task.block_ns);
+  report_.overhead_ns -= task.own ? 0 : task.block_ns;
+  task.block_ns = 0;
+}
+
+/// A timer of the task's own ended its sleep, or something else that comes after as long a time, at `ns`.
+void Walk::write_sleep(Task& task, u64 ns) {
+  give_back_block(task);
+  const bool known = ns == 0 && task.armed_expiry > task.slept_ns;
+  const u64 until = known ? task.armed_expiry : ns != 0 ? ns : task.fired_ns;
   const auto slack = [&] {
     if (known && !task.own && !task.ops.empty())
       task.ops.back().extra = static_cast<u16>(std::min<u64>(task.armed_slack / kExtraUnitNs, 0xffff));

@@ -238,7 +238,11 @@ void Walk::leave_cpu(const KernelEvent& e, u32 index) {
   task.sched_class = static_cast<u8>(e.b >> 32);
   exact(task, e.c, e.time_ns);
   const bool waits = !(e.flags & kSwitchPreempted || state == 0) && !(state & kStateDead);
-  if (waits) task.overhead += options_.overheads.block_ns;
+  if (waits) {
+    const u64 left = e.c - std::min(e.c, task.done);
+    task.block_ns = std::min(options_.overheads.block_ns, left - std::min(left, task.overhead));
+    task.overhead += task.block_ns;
+  }
   if ((e.flags & kSwitchPreempted || state == 0) && !(task.call.open && task.call.role == kCallYield))
     task.overhead += options_.overheads.preempt_ns;
   advance(task, e.c);
@@ -331,6 +335,9 @@ void Walk::on_end(const KernelEvent& e) {
   const u32 index = find(e.tid);
   if (index == kNone) return;
   Task& task = tasks_[index];
+  exact(task, e.b, e.time_ns);
+  advance(task, e.b);
+  write(task, OpCode::kExitBegins);
   if (task.own || task.tid != task.tgid) return;
   // From here on the task is in a call that gives one token to who waits for children.
   const u32 object = child_object(task);

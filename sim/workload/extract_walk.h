@@ -66,6 +66,7 @@ class Walk {
     u64 done = 0;      // CPU time up to which operations are written
     u64 overhead = 0;  // of the time from `done` on; not the program's
     u64 slept_ns = 0;
+    u64 block_ns = 0;  // taken out of its CPU time for this sleep
     u64 armed_expiry = 0;
     u64 armed_slack = 0;
     u64 fired_ns = 0;
@@ -134,7 +135,8 @@ class Walk {
   void write_take(Task&);
   void write_post(Task&);
   void write_pair(u32 task, u32 waker, const trace::KernelEvent&);
-  void write_sleep(Task&);
+  void give_back_block(Task&);
+  void write_sleep(Task&, u64 ns);
   void give(u32 waker, u32 object, u64 tokens, const trace::KernelEvent&);
   void outside(u32 object, u64 tokens, u64 ns, u32 cpu, bool softirq);
   [[nodiscard]] u32 child_object(const Task& child);

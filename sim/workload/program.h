@@ -47,6 +47,7 @@ enum class OpCode : u8 {
   kWeight,      // target: weight; value: as for kAffinity
   kYield,       //
   kUntil,       // value: ns after the start. When that has passed, goes to operation `target`
+  kExitBegins,  // the task is in do_exit from here on, which takes the CPU time up to its kExit
   kExit,        // also what a program that runs off its end does
   kLeave,       // the recording ends here: the task sleeps and is no longer part of the workload
 };

@@ -480,6 +480,9 @@ Action Workload::next(Kernel& kernel, TaskId id) {
       case OpCode::kYield:
         task.pc = following;
         return {.next = Next::kYield};
+      case OpCode::kExitBegins:
+        kernel.exit_begins(id);
+        break;
       case OpCode::kExit:
         end(kernel, self);
         return {.next = Next::kExit};

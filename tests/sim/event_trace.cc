@@ -2,7 +2,9 @@
 #include "tests/sim/event_trace.h"
 
 #include <fmt/format.h>
+
 #include <gtest/gtest.h>
+#include <utility>
 
 #include <span>
 
@@ -115,7 +117,7 @@ EventTrace& EventTrace::exit(i32 tid) {
   return *this;
 }
 
-sim::Extracted EventTrace::extract() {
+sim::Extracted EventTrace::extract(const sim::ExtractOptions& options) {
   Bytes bytes;
   auto sink = FileSink::create(std::make_unique<MemoryFile>(bytes));
   EXPECT_TRUE(sink);
@@ -133,17 +135,27 @@ sim::Extracted EventTrace::extract() {
   EXPECT_TRUE(writer.finish());
   auto reader = Reader::open_memory(std::as_bytes(std::span(bytes)), "hand-made");
   EXPECT_TRUE(reader);
-  auto extracted = sim::extract(*reader);
+  auto extracted = sim::extract(*reader, options);
   EXPECT_TRUE(extracted) << extracted.error().what;
   return extracted ? std::move(*extracted) : sim::Extracted{};
 }
 
 std::string ops_of(const sim::Extracted& extracted, i32 tid) {
   std::string out;
+  u64 run = 0;  // before `exit_begins`, which is left out
   for (const sim::TaskProgram& task : extracted.program.tasks) {
     if (task.tid != tid) continue;
     for (u32 i = task.first_op; i < task.first_op + task.ops; ++i) {
-      const sim::Op& op = extracted.program.ops[i];
+      sim::Op op = extracted.program.ops[i];
+      const bool before =
+          i + 1 < task.first_op + task.ops && extracted.program.ops[i + 1].code == sim::OpCode::kExitBegins;
+      if (op.code == sim::OpCode::kExitBegins) continue;
+      if (op.code == sim::OpCode::kRun && before && i + 2 < task.first_op + task.ops &&
+          extracted.program.ops[i + 2].code == sim::OpCode::kRun) {
+        run = op.value;
+        continue;
+      }
+      if (op.code == sim::OpCode::kRun) op.value += std::exchange(run, 0);
       out += fmt::format("{}{}", out.empty() ? "" : "; ", name(op.code));
       if (op.code == sim::OpCode::kTake || op.code == sim::OpCode::kTakeSome || op.code == sim::OpCode::kPost)
         out += fmt::format(" {} x{}", op.target, op.value);

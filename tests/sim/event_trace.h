@@ -39,7 +39,7 @@ class EventTrace {
   EventTrace& die(u32 cpu, i32 next = 0) { return run(cpu, next, 0x80); }
 
   /// The program. The test fails if there is none.
-  [[nodiscard]] sim::Extracted extract();
+  [[nodiscard]] sim::Extracted extract(const sim::ExtractOptions& = {});
   /// CPU time since birth, or since the session's start.
   [[nodiscard]] u64 cpu_ns(i32 tid) const;
 
@@ -60,7 +60,7 @@ class EventTrace {
   std::map<i32, Call> calls_;
 };
 
-/// "run 100; take 0 x1; exit" of the task with that tid.
+/// "run 100; take 0 x1; exit" of the task with that tid. Where its exit begins is left out.
 [[nodiscard]] std::string ops_of(const sim::Extracted&, i32 tid);
 
 }  // namespace reprise::test

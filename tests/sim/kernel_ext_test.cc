@@ -4,6 +4,8 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <map>
+#include <memory>
 
 #include "sim/kernel/machine.h"
 #include "tests/sim/planned_policy.h"
@@ -333,6 +335,53 @@ TEST(ExtTest, UpdateRqClock_AnInterruptsTimeIsNotTheTasksWork) {
   EXPECT_EQ(irqs[0].a, 42u);
   EXPECT_EQ(irqs[0].b, 3 * kNsPerMs);
   (void)task;
+}
+
+TEST(ExtTest, DoExit_WhatIsLeftOfATaskThatExitsRunsWithoutThePolicy) {
+  // The policy lets each run once for a short time and then forgets it.
+  auto asked = std::make_shared<std::map<i32, u32>>();
+  Stage stage(planned_on(1, [asked](Context& context, TaskSlot slot) {
+    return (*asked)[context.task(slot).tid]++ == 0 ? std::optional<Verdict>(Verdict{.slice_ns = kNsPerMs})
+                                                   : std::optional<Verdict>();
+  }));
+  const auto twice = [](bool exits) {
+    return [exits, turn = 0](sim::Kernel& kernel, TaskId id) mutable {
+      if (turn++ == 1 && exits) kernel.exit_begins(id);
+      return turn <= 2 ? Action{Next::kRun, kNsPerMs * 9 / 10 * (turn == 1 ? 1 : 10)} : Action{Next::kExit};
+    };
+  };
+  const TaskId stays = stage.script.add(*stage.kernel, twice(false));
+  const TaskId goes = stage.script.add(*stage.kernel, twice(true));
+  stage.run(300 * kNsPerMs);
+  EXPECT_EQ(stage.kernel->counters().exits, 1u);
+  EXPECT_GE(stage.kernel->cpu_time(goes), 9 * kNsPerMs);
+  EXPECT_LT(stage.kernel->cpu_time(stays), 9 * kNsPerMs);
+  const auto exits = stage.of(KernelEventType::kExit);
+  ASSERT_EQ(exits.size(), 1u);  // at PF_EXITING, not at the end
+  EXPECT_LT(exits[0].b, 2 * kNsPerMs);
+}
+
+TEST(ExtTest, HrtimerRunQueues_TimersOfOneInterruptComeOneAfterTheOther) {
+  sim::SimOptions options = planned_on(1, always({.slice_ns = kNsPerSec}));
+  options.costs.timer = 1'000;
+  options.costs.wakeup = 2'000;
+  options.costs.bpf_select_cpu = options.costs.bpf_enqueue = 0;
+  Stage stage(options);
+  stage.script.add(*stage.kernel, Script::spin());
+  std::vector<TaskId> sleepers;
+  for (int i = 0; i < 3; ++i)
+    sleepers.push_back(stage.script.add(*stage.kernel, Script::serve(1'000), {.state = sim::TaskState::kBlocked}));
+  const u64 at = 20 * kNsPerMs + kNsPerMs / 2;
+  for (const TaskId id : sleepers)
+    stage.script.at(*stage.kernel, at, [id](sim::Kernel& kernel) { kernel.wake(id, sim::WakeContext::kHardirq); }, 0);
+  stage.run(30 * kNsPerMs);
+  const auto wakes = stage.of(KernelEventType::kWaking, at);
+  ASSERT_GE(wakes.size(), 3u);
+  EXPECT_EQ(wakes[0].time_ns, at + 1'000);
+  EXPECT_EQ(wakes[1].time_ns, at + 3'000);
+  EXPECT_EQ(wakes[2].time_ns, at + 5'000);
+  // Nobody is preempted before the interrupt is over, though the first wakeup asked for it.
+  for (const auto& event : stage.of(KernelEventType::kSwitch, at)) EXPECT_GE(event.time_ns, at + 7'000);
 }
 
 TEST(ExtTest, PutPrevTaskScx_WhoMakesWayForAHigherClassGoesOnAfterwards) {

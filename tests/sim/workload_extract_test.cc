@@ -3,10 +3,12 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
 
 #include "sim/workload/workload.h"
+#include "tests/sim/event_trace.h"
 #include "tests/sim/fake_kernel.h"
 
 namespace reprise::sim {
@@ -57,6 +59,62 @@ TEST(ExtractTest, SamplesArePlayedToTheirEnd) {
     ASSERT_TRUE(extracted) << extracted.error().what;
     play(*extracted, path);
   }
+}
+
+/// A task with a period of 10 ms that is late for some of them.
+test::EventTrace with_periods(const std::vector<u64>& until_ms) {
+  using test::EventTrace;
+  EventTrace trace;
+  trace.task(10, 10);
+  u64 now = 1'000'000, slept = 0;
+  for (const u64 ms : until_ms) {
+    const u64 work = 1'000'000 * (ms - slept) / 10;
+    trace.at(now).run(0, 10);
+    trace.at(now + work).enter(10, EventTrace::kClockNanosleepCall, trace::kCallSleep);
+    trace.at(now + work).timer(10, ms * 1'000'000, trace::kTimerArmed | trace::kTimerAbsolute);
+    trace.at(now + work + 1'000).sleep(0);
+    now = std::max(ms * 1'000'000, now + work + 2'000);
+    trace.at(now).timer(10, ms * 1'000'000, 0);
+    trace.at(now).wake(10, 0, trace::kWakeHardirq);
+    trace.at(now + 500).run(0, 10);
+    trace.at(now + 600).leave(10, 0);
+    now += 700;
+    slept = ms;
+  }
+  trace.at(now).run(0, 0, 0);
+  return trace;
+}
+
+TEST(ExtractTest, PeriodsBegunLateGetTheirSleepBack) {
+  const Extracted extracted = with_periods({10, 20, 30, 40, 70, 80, 90, 100, 110, 120, 140, 150}).extract();
+  EXPECT_EQ(extracted.report.periods_late, 3u);
+  std::vector<u64> sleeps;
+  for (const Op& op : extracted.program.ops)
+    if (op.code == OpCode::kSleepUntil) sleeps.push_back(op.value / 1'000'000);
+  EXPECT_EQ(sleeps, (std::vector<u64>{10, 20, 30, 40, 50, 60, 70, 80, 90, 100, 110, 120, 130, 140, 150}));
+}
+
+TEST(ExtractTest, SleepsWithoutAGridStayAsTheyWere) {
+  const Extracted extracted = with_periods({10, 23, 31, 47, 60, 78, 81, 99, 114, 120, 140, 153}).extract();
+  EXPECT_EQ(extracted.report.periods_late, 0u);
+}
+
+TEST(ExtractTest, ASleepKeepsTheCpuTimeItsCallTookBeforeItBlocked) {
+  // What blocking costs goes into Op::extra of waits that may not have to block; a sleep always does.
+  using test::EventTrace;
+  EventTrace trace;
+  trace.task(10, 10).at(1'000).run(0, 10);
+  trace.at(21'000).enter(10, EventTrace::kNanosleepCall, trace::kCallSleep);
+  trace.at(22'000).timer(10, 100'000, trace::kTimerArmed);
+  trace.at(26'000).sleep(0);
+  trace.at(100'000).timer(10, 100'000, 0).wake(10, 0, trace::kWakeHardirq);
+  trace.at(101'000).run(0, 10).at(102'000).leave(10, 0).at(110'000).exit(10).at(130'000).die(0);
+  ExtractOptions options;
+  options.overheads.block_ns = 3'000;
+  const Extracted extracted = trace.extract(options);
+  const std::string ops = test::ops_of(extracted, 10);
+  EXPECT_EQ(extracted.report.overhead_ns, 0u) << ops;
+  EXPECT_TRUE(std::ranges::any_of(extracted.program.ops, [](const Op& op) { return op.code == OpCode::kExitBegins; }));
 }
 
 }  // namespace

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// What costs are fitted to, on events made by hand.
+#include "sim/run/fit.h"
+
+#include <gtest/gtest.h>
+
+namespace reprise::sim {
+namespace {
+
+using trace::KernelEvent;
+using trace::KernelEventType;
+
+constexpr i32 kScheduler = 5;
+
+struct Recording {
+  std::vector<KernelEvent> events;
+  u64 now = 1'000'000;
+
+  Recording& after(u64 ns) {
+    now += ns;
+    return *this;
+  }
+  Recording& put(KernelEventType type, i32 tid, u8 flags, u32 a, u64 b, u64 c = 0) {
+    events.push_back({.time_ns = now,
+                      .seq = static_cast<u32>(events.size()),
+                      .cpu = 0,
+                      .type = type,
+                      .flags = flags,
+                      .tid = tid,
+                      .a = a,
+                      .b = b,
+                      .c = c});
+    return *this;
+  }
+  Recording& to(i32 next, i32 previous, u64 state, u8 flags = 0) {
+    return put(KernelEventType::kSwitch, next, flags, static_cast<u32>(previous), state);
+  }
+  Recording& wake(i32 tid, u8 context, i32 waker = 0) {
+    return put(KernelEventType::kWaking, tid, context, static_cast<u32>(waker), 0);
+  }
+  Recording& expires(i32 sleeper) {
+    return put(KernelEventType::kTimer, 0, trace::kTimerSleep, static_cast<u32>(sleeper), now);
+  }
+  Recording& local_timer(u64 duration) { return put(KernelEventType::kIrq, 0, trace::kIrqVector, 236, duration); }
+  [[nodiscard]] u64 fitted(std::string_view field) const {
+    const Fit fit = fit_costs(events, {}, kScheduler, 1'000'000);
+    for (const Fitted& one : fit.fields)
+      if (one.field == field) return one.samples == 0 ? ~u64{0} : one.value_ns;
+    return ~u64{0};
+  }
+};
+
+TEST(FitTest, PreemptingIsSeenOnlyWhereATaskMadeWayThatCouldGoOn) {
+  Recording r;
+  for (int i = 0; i < 20; ++i) {
+    r.to(10, kScheduler, 0).after(50'000).wake(11, trace::kWakeTask, 10);
+    r.after(6'000).to(kScheduler, 10, 0, trace::kSwitchPreempted).after(5'000);
+    // A waker that sleeps soon after is not preempted, however long it goes on.
+    r.to(10, kScheduler, 0).after(50'000).wake(11, trace::kWakeTask, 10);
+    r.after(2'000).to(kScheduler, 10, 1).after(5'000);
+  }
+  EXPECT_EQ(r.fitted("preempt"), 6'000 - std::min<u64>(6'000, Costs{}.wake()));
+}
+
+TEST(FitTest, AWakeupIsWhatLiesBetweenTwoTimersOfOneInterrupt) {
+  Recording r;
+  for (int i = 0; i < 20; ++i) {
+    r.after(100'000).expires(10).after(500).wake(10, trace::kWakeHardirq);
+    r.after(2'400).expires(11).after(500).wake(11, trace::kWakeHardirq).after(3'000).local_timer(8'000);
+    r.after(100'000).expires(10).after(500).wake(10, trace::kWakeHardirq).after(2'700).local_timer(4'000);
+  }
+  EXPECT_EQ(r.fitted("wakeup"), 2'400u);
+  EXPECT_EQ(r.fitted("timer"), 4'000u - 2'400u);  // of interrupts with one timer
+}
+
+TEST(FitTest, LeavingTheIdleLoopIsWhatFollowsTheWakeup) {
+  Recording r;
+  for (int i = 0; i < 20; ++i) {
+    r.to(0, 10, 1).after(200'000).expires(10).after(500).wake(10, trace::kWakeHardirq).after(2'400).expires(11);
+    r.after(500).wake(11, trace::kWakeHardirq).after(6'000).to(11, 0, 0).to(10, 11, 1);
+  }
+  EXPECT_EQ(r.fitted("idle_exit"), 6'000u - 2'400u);
+}
+
+TEST(FitTest, WithoutCallsThatTakeASwitchIsSeenWhereSleepsEnd) {
+  Recording r;
+  for (int i = 0; i < 20; ++i) {
+    r.put(KernelEventType::kSyscallEnter, 10, trace::kCallSleep, 35, 0, 1'000u + 10'000u * i);
+    r.put(KernelEventType::kSwitch, 0, 0, 10, 1, 2'000u + 10'000u * i).after(50'000).to(10, 0, 0);
+    r.put(KernelEventType::kSyscallExit, 10, trace::kCallSleep, 35, 0, 3'300u + 10'000u * i);
+  }
+  EXPECT_EQ(r.fitted("context_switch"), 1'300u);
+}
+
+}  // namespace
+}  // namespace reprise::sim
