@@ -47,8 +47,7 @@ void KernelModel::wake(TaskId task, WakeContext context, bool sync) {
 }
 void KernelModel::arm(u64 at_ns, u64 cookie, u32 cpu, u64 slack_ns) {
   Machine& m = *machine_;
-  const u32 where = cpu == kThisCpu ? m.here : cpu;
-  REPRISE_CHECK(where < m.cpu_count());
+  const u32 where = cpu == kThisCpu ? m.here : cpu % m.cpu_count();
   TaskId sleeper = kNoTaskId;
   if (m.where != Where::kOutside) {
     const TaskId curr = m.cpus[m.here].curr;
@@ -60,6 +59,7 @@ void KernelModel::arm(u64 at_ns, u64 cookie, u32 cpu, u64 slack_ns) {
   m.arm(where,
         {.at = at_ns, .soft = at_ns - std::min(at_ns, slack_ns), .order = 0, .cookie = cookie, .sleeper = sleeper});
 }
+u64 KernelModel::undisturbed() const { return machine_->options.look_ahead ? machine_->undisturbed() : 0; }
 void KernelModel::set_affinity(TaskId task, const CpuSet& set) {
   const Here here(*machine_);
   machine_->set_affinity(task, set);

@@ -124,6 +124,10 @@ class Workload final : public Behaviour {
   Result period(Kernel&, u32 instance, const Op&);
   u64 signal(Kernel&, u32 object, u64 count, WakeContext);
   void end(Kernel&, u32 instance);
+  // workload_ahead.cc
+  [[nodiscard]] u64 look_ahead(Kernel&, Instance&, u64 run_ns);
+  bool take_quietly(Kernel&, const Op&);
+  bool post_quietly(Kernel&, const Op&);
   void do_outside(Kernel&);
   void arm_outside(Kernel&);
 

@@ -4,6 +4,9 @@
 // model.
 #include <benchmark/benchmark.h>
 
+#include "scheduler/policies/table.h"
+#include "sim/run/from_trace.h"
+#include "sim/run/run.h"
 #include "tests/sim/loads.h"
 #include "tests/support/allocation_counter.h"
 
@@ -54,6 +57,31 @@ void ping_pong(benchmark::State& state) {
   state.SetLabel(kPolicies[state.range(0)]);
 }
 
+// The recorded hackbench, simulated from its trace: all of `run`, from an empty machine to the metrics.
+void sample(benchmark::State& state, const char* file) {
+  static const auto recorded = sim::from_trace(std::string(REPRISE_SOURCE_DIR "/traces/samples/") + file);
+  if (!recorded) return state.SkipWithError("the sample cannot be simulated");
+  sim::RunOptions options;
+  options.machine = recorded->machine;
+  const std::string_view policy = kPolicies[state.range(0)];
+  options.machine.policy = policy == "eevdf" ? nullptr : *find_policy(policy);
+  u64 events = 0, inner = 0, ops = 0;
+  for (auto _ : state) {
+    const auto result = sim::run(recorded->program, options);
+    if (!result) return state.SkipWithError("the simulation failed");
+    events += result->events;
+    inner += result->counters.events;
+    ops += result->workload.takes + result->workload.posts;
+  }
+  const double count = static_cast<double>(events);
+  state.SetItemsProcessed(static_cast<i64>(events));
+  state.counters["ns"] = benchmark::Counter(count * 1e-9, benchmark::Counter::kIsRate | benchmark::Counter::kInvert);
+  state.counters["inner/event"] = static_cast<double>(inner) / count;
+  state.counters["calls/event"] = static_cast<double>(ops) / count;
+  state.SetLabel(std::string(policy));
+}
+
+BENCHMARK_CAPTURE(sample, hackbench, "hackbench.rtrace")->ArgName("policy")->Arg(0)->Arg(1)->Arg(2);
 BENCHMARK(hackbench)->ArgNames({"policy", "cpus", "tasks", "us"})->Args({0, 4, 100, 1000})->Args({1, 4, 100, 1000});
 BENCHMARK(hackbench)
     ->ArgNames({"policy", "cpus", "tasks", "us"})
