@@ -3,7 +3,7 @@
 on the host decides the same."""
 
 from checks import info, orderly, reprise
-from machine import BUILD, Case
+from machine import Case
 
 POLICIES = ("eevdf_user", "edf", "mlfq", "lottery", "lavd_lite", "central_fifo_preempt")
 
@@ -41,7 +41,7 @@ CHECKS = {"edf": takes_cpus, "central_fifo_preempt": ends_slices}
 
 def shared_object(outcome):
     """The same object, by its hash, in live, replay and simulation."""
-    path = BUILD / "mine.so"
+    path = outcome.path("policy.so")
     status, shown, _ = reprise(outcome, "policies", path)
     code = shown["policies"][0]["code"]
     session = info(outcome)["sessions"][0]
