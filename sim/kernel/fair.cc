@@ -2,6 +2,7 @@
 #include "sim/kernel/fair.h"
 
 #include <algorithm>
+#include <tuple>
 
 namespace reprise::sim {
 namespace {
@@ -26,9 +27,9 @@ Fair::Fair(Machine& machine) : m_(machine), queues_(machine.cpu_count()) {
   const u32 factor = 1 + static_cast<u32>(std::bit_width(std::min(m_.cpu_count(), 8u))) - 1;
   base_slice_ = m_.options.base_slice_ns != 0 ? m_.options.base_slice_ns : kBaseSliceNs * factor;
   for (u32 cpu = 0; cpu < m_.cpu_count(); ++cpu) order_.push_back(static_cast<u16>(cpu));
-  std::ranges::stable_sort(order_, {}, [this](u16 cpu) {
+  std::ranges::sort(order_, {}, [this](u16 cpu) {
     const CpuPlace& p = m_.places[cpu];
-    return u64{p.node} << 32 | u64{p.llc} << 16 | p.core;
+    return std::tuple(p.node, p.llc, p.core, cpu);
   });
   for (u32 level = 0; level < kLevels; ++level) {
     for (u32 at = 0; at < order_.size(); ++at) {
