@@ -92,14 +92,62 @@ OPS(void, dequeue, struct task_struct* p, u64 deq_flags) {
   event_end(event);
 }
 
-OPS(void, dispatch, s32 cpu, struct task_struct* prev) {
+/* Takes a task for this CPU from a queue. */
+static __always_inline bool take_task(s32 cpu) {
   u32 here = (u32)cpu & (WIRE_MAX_CPUS - 1);
   u32* row = &own.pinned_in_a_row[here];
   bool shared_first;
 
+  if (own.stuck) {
+    u32 stuck = (own.stuck - 1) & (WIRE_MAX_CPUS - 1);
+    if (stuck == here) {
+      own.stuck = 0; /* it takes its tasks by itself again */
+    } else if (dsq_move_to_local(stuck)) {
+      own.pinned_out[stuck]++;
+      count()->rescued++;
+      return true;
+    }
+  }
+  shared_first = *row >= PINNED_IN_A_ROW;
+  if (shared_first) *row = 0;
+  if (shared_first && dsq_move_to_local(DSQ_SHARED)) return true;
+  if (own.pinned_in[here] != own.pinned_out[here] && dsq_move_to_local((u32)cpu)) {
+    own.pinned_out[here]++;
+    ++*row;
+    return true;
+  }
+  if (!shared_first && dsq_move_to_local(DSQ_SHARED)) {
+    *row = 0;
+    return true;
+  }
+  return false;
+}
+
+/*
+ * What this CPU inserts is not to be seen before the kernel flushes it, at the latest when a task is taken from a
+ * queue. A CPU that has gone idle since the decision looked for one has then not been claimed for it, nor has it seen
+ * the task when it looked once more (update_idle).
+ */
+static __always_inline void look_for_idle_cpu(void) {
+  s32 idle;
+
+  own.look = 0;
+  if (!any_idle() || dsq_queued(DSQ_SHARED) <= 0) return;
+  idle = pick_any_idle_cpu();
+  if (idle >= 0) kick_cpu(idle, config.kernel.kick_idle);
+}
+
+OPS(void, dispatch, s32 cpu, struct task_struct* prev) {
+  bool taken;
+
   if (shared.submitted != shared.drained) {
+    long drained;
     own.drained_at = now_ns();
-    if (decisions_drain() == -16) count()->drain_busy++; /* EBUSY */
+    drained = decisions_drain();
+    if (drained > 0)
+      own.look = 1;
+    else if (drained == -16) /* EBUSY */
+      count()->drain_busy++;
   }
 
   if (work_pending()) {
@@ -108,34 +156,20 @@ OPS(void, dispatch, s32 cpu, struct task_struct* prev) {
       task_set_slice(prev, config.slice_scheduler_ns);
       return;
     }
-    if (dsq_move_to_local(DSQ_SCHEDULER)) return;
-  }
-  if (own.walk_left) {
-    struct walk_context context = {.now = now_ns()};
-    walk_up_to(WALK_SLOTS, &context);
-  }
-  if (own.stuck) {
-    u32 stuck = (own.stuck - 1) & (WIRE_MAX_CPUS - 1);
-    if (stuck == here) {
-      own.stuck = 0; /* it takes its tasks by itself again */
-    } else if (dsq_move_to_local(stuck)) {
-      own.pinned_out[stuck]++;
-      count()->rescued++;
+    if (dsq_move_to_local(DSQ_SCHEDULER)) {
+      if (own.look) look_for_idle_cpu();
       return;
     }
   }
-  shared_first = *row >= PINNED_IN_A_ROW;
-  if (shared_first) *row = 0;
-  if (shared_first && dsq_move_to_local(DSQ_SHARED)) return;
-  if (own.pinned_in[here] != own.pinned_out[here] && dsq_move_to_local((u32)cpu)) {
-    own.pinned_out[here]++;
-    ++*row;
-    return;
+  if (own.walk_left && smp_swap_if(&own.walking, 0, 1)) {
+    struct walk_context context = {.now = now_ns()};
+    walk_up_to(WALK_SLOTS, &context);
+    own.look = 1;
+    smp_swap_if(&own.walking, 1, 0);
   }
-  if (!shared_first && dsq_move_to_local(DSQ_SHARED)) {
-    *row = 0;
-    return;
-  }
+  taken = take_task(cpu);
+  if (own.look) look_for_idle_cpu();
+  if (taken) return;
   if (prev && !is_scheduler(prev) && prev->scx.flags & config.kernel.task_queued) {
     task_set_slice(prev, config.slice_default_ns); /* nobody else waits for this CPU */
     count()->kept++;
@@ -193,7 +227,13 @@ OPS(void, stopping, struct task_struct* p, bool runnable) {
   u32 index;
 
   if (is_scheduler(p)) {
-    shared.scheduler_running = 0;
+    /*
+     * Whoever hands a task up between dispatch's last look at the ring and here takes the scheduler for running, and
+     * wakes nobody. So look once more, behind a barrier: either they see that it has stopped, or this sees the event.
+     */
+    smp_swap_if(&shared.scheduler_running, 1, 0);
+    own.kicked = 0; /* a kick that came while it ran is spent */
+    if (events_waiting() > 0) wake_scheduler(scx_bpf_task_cpu(p), true, now_ns());
     return;
   }
   slot = slot_of(p, &index);
@@ -298,6 +338,7 @@ OPS(void, exit_task, struct task_struct* p, struct scx_exit_task_args* args) {
     event = event_begin(WIRE_TASK_EXIT, index, p->pid, generation, 0, now_ns());
     if (event) {
       event_clear(event);
+      event->task_exit.exec_total_ns = p->se.sum_exec_runtime;
       event_end(event);
     } else {
       count()->events_lost++; /* harmless: the slot's next user has another start time */

@@ -7,8 +7,20 @@
 
 #include "bpf/up.h"
 
+/*
+ * A task's mask may name CPUs that are offline, or were never there; nobody takes anything from their queues. The
+ * kernel is asked each time and not once at init: a CPU that comes online runs its own threads long before the kernel
+ * asks us for a restart, and waits for them.
+ */
+static __always_inline bool is_online(s32 cpu) {
+  const struct cpumask* online = scx_bpf_get_online_cpumask();
+  bool yes = bpf_cpumask_test_cpu((u32)cpu, online);
+
+  scx_bpf_put_cpumask(online);
+  return yes;
+}
 static __always_inline bool allowed_on(struct task_struct* p, s32 cpu) {
-  return cpu >= 0 && (u32)cpu < config.cpus && bpf_cpumask_test_cpu(cpu, p->cpus_ptr);
+  return cpu >= 0 && (u32)cpu < config.cpus && bpf_cpumask_test_cpu((u32)cpu, p->cpus_ptr) && is_online(cpu);
 }
 
 /*
@@ -44,7 +56,7 @@ static __always_inline void dispatch_task(const struct wire_message* message) {
   u64 queue;
   u32 result = WIRE_INSERTED;
   s32 claimed, tid;
-  bool bounced;
+  bool bounced, taken;
 
   if (!slot || !message->slice_ns) {
     count()->failed++;
@@ -64,18 +76,22 @@ static __always_inline void dispatch_task(const struct wire_message* message) {
     return;
   }
   queue = target(p, message, &claimed, &bounced);
-  dsq_insert_vtime(p, queue, message->slice_ns, message->vtime, 0);
+  taken = dsq_insert_vtime(p, queue, message->slice_ns, message->vtime, 0);
   /*
    * The insertion took the kernel's sequence number of the task as it was then. Only now can we tell whether it is
-   * still the enqueue that the engine decided on: ops.dequeue bumps the generation before the kernel counts on.
+   * still the enqueue that the engine decided on: ops.dequeue bumps the generation before the task can be enqueued
+   * again. What the kernel did not take must not be cancelled, either: that would cancel another task's insertion.
    */
-  if (slot->generation != message->generation || (queue < WIRE_MAX_CPUS && !allowed_on(p, (s32)queue))) {
+  if (!taken) {
+    result = WIRE_FAILED;
+    count()->failed++;
+  } else if ((queue < WIRE_MAX_CPUS && !bpf_cpumask_test_cpu((u32)queue, p->cpus_ptr)) ||
+             !answered(slot, message->generation, own.drained_at)) {
     dispatch_cancel();
     result = WIRE_CANCELLED;
     count()->cancelled++;
   } else {
     if (queue < WIRE_MAX_CPUS) smp_add(&own.pinned_in[queue], 1);
-    set_state(slot, SLOT_INSERTED, own.drained_at);
     slot->slice = message->slice_ns;
     note_vtime(message->vtime);
     count()->inserted++;
@@ -92,6 +108,15 @@ static __always_inline void dispatch_task(const struct wire_message* message) {
   bpf_task_release(p);
 }
 
+/*
+ * A wish that is taken back leaves its timer running: to cancel one waits for its callback where that runs, and this
+ * CPU's run queue is locked.
+ */
+static __always_inline void wish_for(u64 time) {
+  own.wish = time;
+  if (time) timer_start(TIMER_WISH, time, true);
+}
+
 /* Returns 1 to stop draining: the kernel's dispatch buffer is full, the next dispatch goes on. */
 static long carry_out(const struct wire_message* message) {
   smp_add(&shared.drained, 1);
@@ -99,10 +124,8 @@ static long carry_out(const struct wire_message* message) {
     dispatch_task(message);
   else if (message->kind == WIRE_PREEMPT && (u32)message->cpu < config.cpus)
     kick_cpu(message->cpu, config.kernel.kick_preempt);
-  else if (message->kind == WIRE_WAKE_AT && message->vtime)
-    timer_start(TIMER_WISH, message->vtime, true);
   else if (message->kind == WIRE_WAKE_AT)
-    timer_cancel(TIMER_WISH);
+    wish_for(message->vtime);
   else
     count()->failed++;
   return dispatch_slots() <= 1;

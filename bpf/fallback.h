@@ -38,24 +38,34 @@ static long walk_one(u32 i, void* data) {
   p = bpf_task_from_pid(slot->tid);
   if (!p) return 0;
   if (handed) {
-    smp_add(&slot->generation, 1); /* what the engine may still say about it is out of date */
-    set_state(slot, SLOT_INSERTED, context->now);
-    count()->recovered++;
+    /* What the engine may still say about it is out of date. */
+    if (answered(slot, slot->generation, context->now)) {
+      smp_add(&slot->generation, 1);
+      count()->recovered++;
+      dsq_insert_vtime(p, DSQ_SHARED, config.slice_default_ns, shared.vtime_max, 0);
+      wake_idle_for(p);
+    }
   } else {
     slot->changed = context->now;
-    count()->reinserted++;
+    /* Older kernels write slice and vtime at once, also of a task in a queue, which is then out of order. */
+    if (!in_queue(p)) {
+      count()->reinserted++;
+      dsq_insert_vtime(p, DSQ_SHARED, config.slice_default_ns, shared.vtime_max, 0);
+      wake_idle_for(p);
+    }
   }
-  /* If it is in a queue after all, the kernel ignores this. */
-  dsq_insert_vtime(p, DSQ_SHARED, config.slice_default_ns, shared.vtime_max, 0);
   bpf_task_release(p);
   return 0;
 }
 
+/*
+ * `asked` goes back when the scheduler gets a CPU; whether it then gets on is another question. So the time that counts
+ * is that of the first asking since `beat` was last seen to move, however often it has had a CPU since.
+ */
 static __always_inline void ask(u64 now) {
-  if (!shared.asked) {
-    shared.asked = 1;
-    own.asked_since = now;
-  }
+  if (shared.asked) return;
+  shared.asked = 1;
+  if (own.asked_since <= own.beat_changed) own.asked_since = now;
 }
 
 /* Two idle CPUs if there are: one that is about to go offline is idle, too, and does not dispatch. */
@@ -123,7 +133,11 @@ static void on_heartbeat(void) {
 }
 
 static void on_wish(void) {
-  ask(now_ns());
+  u64 now = now_ns();
+
+  if (!own.wish || now < own.wish) return; /* taken back, or put off */
+  own.wish = 0;
+  ask(now);
   wake_any();
 }
 

@@ -59,7 +59,9 @@ struct cpumask {
   unsigned long bits[1];
 };
 
+struct scx_dispatch_q;
 struct sched_ext_entity {
+  struct scx_dispatch_q* dsq;
   u32 flags;
   u32 weight;
   u64 slice;
@@ -218,16 +220,21 @@ static __always_inline void dsq_insert(struct task_struct* p, u64 dsq, u64 slice
     scx_bpf_dispatch(p, dsq, slice, flags);
 }
 
-static __always_inline void dsq_insert_vtime(struct task_struct* p, u64 dsq, u64 slice, u64 vtime, u64 flags) {
+/* False: the kernel did not take it, and there is nothing to cancel. Older kernels take everything and drop it later.
+ */
+static __always_inline bool dsq_insert_vtime(struct task_struct* p, u64 dsq, u64 slice, u64 vtime, u64 flags) {
   if (bpf_ksym_exists(__scx_bpf_dsq_insert_vtime)) {
     struct scx_bpf_dsq_insert_vtime_args args = {.dsq_id = dsq, .slice = slice, .vtime = vtime, .enq_flags = flags};
-    __scx_bpf_dsq_insert_vtime(p, &args);
+    return __scx_bpf_dsq_insert_vtime(p, &args);
   } else if (bpf_ksym_exists(scx_bpf_dsq_insert_vtime)) {
     scx_bpf_dsq_insert_vtime(p, dsq, slice, vtime, flags);
   } else {
     scx_bpf_dispatch_vtime(p, dsq, slice, vtime, flags);
   }
+  return true;
 }
+
+static __always_inline bool in_queue(const struct task_struct* p) { return p->scx.dsq != 0; }
 
 static __always_inline bool dsq_move_to_local(u64 dsq) {
   if (bpf_ksym_exists(scx_bpf_dsq_move_to_local___v2___new)) return scx_bpf_dsq_move_to_local___v2___new(dsq, 0);

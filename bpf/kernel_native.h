@@ -60,9 +60,10 @@ extern "C" {
 /* Each as the kernel function of that name, or as its wrapper in kernel.h. */
 s32 create_dsq(u64 dsq);
 void dsq_insert(struct task_struct* p, u64 dsq, u64 slice, u64 flags);
-void dsq_insert_vtime(struct task_struct* p, u64 dsq, u64 slice, u64 vtime, u64 flags);
+bool dsq_insert_vtime(struct task_struct* p, u64 dsq, u64 slice, u64 vtime, u64 flags);
 bool dsq_move_to_local(u64 dsq);
 s32 dsq_queued(u64 dsq);
+bool in_queue(const struct task_struct* p);
 u32 dispatch_slots(void);
 void dispatch_cancel(void);
 void kick_cpu(s32 cpu, u64 flags);

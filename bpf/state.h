@@ -32,9 +32,9 @@ struct slot {
   u64 stopped;    /* when it last stopped */
   u64 exec_start; /* se.sum_exec_runtime when it last began to run */
   u64 slice;      /* given by the last decision */
+  u32 generation; /* with `state` in one word: see answered() */
+  u32 state;      /* enum slot_state */
   s32 tid;
-  u32 generation;
-  u32 state; /* enum slot_state */
   u32 dirty; /* enum slot_dirty */
   u32 waker;
   u32 why; /* enum wire_enqueue_flag: why it stopped while runnable */
@@ -59,12 +59,15 @@ struct own_state {
   u32 kick_armed;             /* TIMER_KICK has been started */
   u32 walk_cursor;
   u32 walk_left; /* slots that the walk has still to look at */
+  u32 walking;   /* a CPU is at it: one at a time */
+  u32 look;      /* decisions have been taken over; nobody has looked since whether a CPU idles beside their tasks */
   u64 kicked_at;
   u64 beat_seen;
   u64 beat_changed;
-  u64 asked_since;
-  u64 drained_at; /* when the drain that goes on began */
-  u64 audited;    /* when a healthy walk last began */
+  u64 asked_since; /* the first time that it was asked after `beat` was last seen to move */
+  u64 wish;        /* when the engine wants to be called; 0: it does not */
+  u64 drained_at;  /* when the drain that goes on began */
+  u64 audited;     /* when a healthy walk last began */
 };
 
 enum timer_name { TIMER_HEARTBEAT = 0, TIMER_WISH = 1, TIMER_KICK = 2, TIMERS };
@@ -208,10 +211,6 @@ static __always_inline void timer_start(u32 name, u64 ns, bool absolute) {
   struct timer_value* value = bpf_map_lookup_elem(&timers, &name);
   if (value) bpf_timer_start(&value->timer, ns, absolute ? BPF_F_TIMER_ABS : 0);
 }
-static __always_inline void timer_cancel(u32 name) {
-  struct timer_value* value = bpf_map_lookup_elem(&timers, &name);
-  if (value) bpf_timer_cancel(&value->timer);
-}
 static int heartbeat_expired(void* map, u32* key, struct timer_value* value) {
   on_heartbeat();
   return 0;
@@ -315,6 +314,21 @@ static __always_inline void set_state(struct slot* slot, u32 state, u64 now) {
   slot->changed = now;
   if (state == SLOT_HANDED) smp_add(&shared.unanswered, 1);
   if (old == SLOT_HANDED) smp_add(&shared.unanswered, (u64)-1);
+}
+
+/*
+ * The task's enqueue of that generation is answered: true once only, and only while it still waits for an answer. One
+ * exchange of both words, or the task could be dequeued and handed up again in between, and its new enqueue would be
+ * taken for answered.
+ */
+static __always_inline bool answered(struct slot* slot, u32 generation, u64 now) {
+  u64 before = (u64)SLOT_HANDED << 32 | generation, after = (u64)SLOT_INSERTED << 32 | generation;
+  u64* word = (void*)&slot->generation;
+
+  if (!smp_swap_if(word, before, after)) return false;
+  slot->changed = now;
+  smp_add(&shared.unanswered, (u64)-1);
+  return true;
 }
 
 /* vtime_max only ever grows; a lost update costs the tail its exactness for one insertion. */

@@ -39,7 +39,6 @@ struct wire_kernel_event* record_reserve(void);
 void record_submit(struct wire_kernel_event* event);
 long decisions_drain(void);
 void timer_start(u32 name, u64 ns, bool absolute);
-void timer_cancel(u32 name);
 
 /* The dispatcher, as the host calls it: the callbacks of struct sched_ext_ops, and those that come from maps. */
 struct dispatcher_callbacks {

@@ -32,7 +32,7 @@ typedef unsigned long long wire_u64;
 typedef int wire_s32;
 #endif
 
-#define WIRE_VERSION 1u
+#define WIRE_VERSION 2u
 
 #define WIRE_MAX_CPUS 1024
 #define WIRE_CPU_WORDS (WIRE_MAX_CPUS / 64)
@@ -103,6 +103,10 @@ struct wire_event {
       wire_u32 allowed_cpus;
       wire_u64 reserved;
     } enqueue;
+    struct {
+      wire_u64 exec_total_ns;
+      wire_u64 unused[5];
+    } task_exit;
     struct {
       wire_u64 exec_total_ns;
       wire_u32 runnable;

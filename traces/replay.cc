@@ -127,6 +127,10 @@ Expected<Replay::Then> Replay::replay_step(const StepRecord& recorded) {
   if (result_.steps % kStepsPerProgress == 0 && options_.progress) options_.progress(result_.steps, result_.decisions);
 
   const Expected<void> stepped = engine_->step(recorded.input, output_);
+  if (!stepped && stepped.error().code == ExitCode::kBadInput) {
+    return fail(ExitCode::kBadInput, stepped.error().what, reader_.name() + ", " + stepped.error().where,
+                stepped.error().hint);
+  }
   result_.steps += 1;
   result_.events += recorded.input.events.size();
   result_.decisions += recorded.decisions.size();

@@ -81,7 +81,19 @@ Expected<void> Engine::step(const StepInput& input, StepOutput& output) {
   state_->counters.steps += 1;
   state_->counters.events += input.events.size();
 
-  for (const Event& event : input.events) handle(event);
+  try {
+    const ForeignState foreign(foreign_);
+    take_step();
+  } catch (const StateContradiction& contradiction) {
+    return fail(ExitCode::kBadInput, std::string("the snapshot's state contradicts itself: ") + contradiction.condition,
+                "step " + std::to_string(input.number), "replay from another snapshot, or from the start");
+  }
+  if (error_) return std::unexpected(*error_);
+  return {};
+}
+
+void Engine::take_step() {
+  for (const Event& event : input_->events) handle(event);
 
   Context context(*this);
   if (state_->wake_at_ns != 0 && state_->now_ns >= state_->wake_at_ns) {
@@ -90,13 +102,11 @@ Expected<void> Engine::step(const StepInput& input, StepOutput& output) {
   }
   policy_->dispatch(context);
 
-  output.wake_at_ns = state_->wake_at_ns;
-  output.more = refused_ || (room_ == 0 && state_->held > 0);
-  state_->counters.decisions += output.decision_count;
+  output_->wake_at_ns = state_->wake_at_ns;
+  output_->more = refused_ || (room_ == 0 && state_->held > 0);
+  state_->counters.decisions += output_->decision_count;
   input_ = nullptr;
   output_ = nullptr;
-  if (error_) return std::unexpected(*error_);
-  return {};
 }
 
 void Engine::handle(const Event& event) {
@@ -131,6 +141,8 @@ void Engine::handle(const Event& event) {
       }
       return;
     case EventType::kTaskExit:
+      take_back(event.task, task);
+      charge(task, event.task_exit.exec_total_ns);
       return forget(event.task, task);
     case EventType::kAffinity:
       return affinity(event, task);
@@ -178,10 +190,7 @@ void Engine::enqueue(const Event& event, Task& task) {
     policy_->dequeue(context, event.task);
   }
   const Enqueue& what = event.enqueue;
-  // A task that was there before the scheduler has run for long: none of that is charged to it.
-  const u64 charged = task.enqueues == 0 && (task.flags & kTaskAtAttach) != 0 ? what.exec_total_ns : task.exec_total_ns;
-  task.exec_delta_ns = what.exec_total_ns > charged ? what.exec_total_ns - charged : 0;
-  task.exec_total_ns = std::max(what.exec_total_ns, charged);
+  charge(task, what.exec_total_ns);
   task.started_ns = what.started_ns;
   task.stopped_ns = what.stopped_ns;
   task.enqueued_ns = event.time_ns;
@@ -196,6 +205,13 @@ void Engine::enqueue(const Event& event, Task& task) {
   state_->held += 1;
   state_->counters.enqueues += 1;
   policy_->enqueue(context, event.task);
+}
+
+// A task that was there before the scheduler has run for long: none of that is charged to it.
+void Engine::charge(Task& task, u64 exec_total_ns) {
+  const u64 charged = task.enqueues == 0 && (task.flags & kTaskAtAttach) != 0 ? exec_total_ns : task.exec_total_ns;
+  task.exec_delta_ns = exec_total_ns > charged ? exec_total_ns - charged : 0;
+  task.exec_total_ns = std::max(exec_total_ns, charged);
 }
 
 void Engine::take_back(TaskSlot slot, Task& task) {
@@ -277,8 +293,10 @@ bool Engine::breach(std::string what, TaskSlot slot) {
     what += ": task " + std::to_string(task.tid) + " '" +
             std::string(task.comm, ::strnlen(task.comm, sizeof task.comm)) + "', slot " + std::to_string(slot);
   }
-  error_ = Error{ExitCode::kExpectationFailed, std::move(what), "step " + std::to_string(state_->step),
-                 "the policy breaks its contract (scheduler/core/policy.h)"};
+  error_ =
+      Error{ExitCode::kExpectationFailed, std::move(what), "step " + std::to_string(state_->step),
+            foreign_ ? "the policy breaks its contract (scheduler/core/policy.h), or the snapshot contradicts itself"
+                     : "the policy breaks its contract (scheduler/core/policy.h)"};
   return false;
 }
 

@@ -55,14 +55,16 @@ class Engine {
 
   /// One step; clears the output first. Errors: kExpectationFailed: the policy broke its contract; says how, on which
   /// task, in which step. kBadInput: the step's number does not follow the last one, or it has more than
-  /// kMaxEventsPerStep events. After an error the engine must not be used again.
+  /// kMaxEventsPerStep events, or the state that was restored contradicts itself. After an error the engine must not
+  /// be used again.
   Expected<void> step(const StepInput&, StepOutput&);
 
   /// Covers all that decides about the future: counters, tasks, masks, the policy's state, the random numbers.
   [[nodiscard]] u64 state_hash() const;
   /// Compact: covers the used slots only. The same limits, policy and options restore it.
   void snapshot(std::vector<std::byte>& out) const;
-  /// Error (kBadInput): damaged, or of another configuration; the engine is as it was.
+  /// Error (kBadInput): damaged, or of another configuration; the engine is as it was. The policy's part cannot be
+  /// judged here: where it contradicts itself, a later step says so.
   Expected<void> restore(std::span<const std::byte>);
 
   [[nodiscard]] const EngineCounters& counters() const { return state_->counters; }
@@ -98,10 +100,12 @@ class Engine {
 
   Engine(const EngineConfig&, const PolicyInfo&, const Options&);
 
+  void take_step();
   void handle(const Event&);
   void task_new(const Event&);
   void enqueue(const Event&, Task&);
   void affinity(const Event&, Task&);
+  static void charge(Task&, u64 exec_total_ns);
   void take_back(TaskSlot, Task&);  // from the policy, which holds it
   void forget(TaskSlot, Task&);
 
@@ -132,6 +136,7 @@ class Engine {
   StepOutput* output_ = nullptr;
   u32 room_ = 0;
   bool refused_ = false;  // a dispatch found no room
+  bool foreign_ = false;  // the state came from a snapshot
   std::optional<Error> error_;
 };
 

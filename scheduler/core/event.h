@@ -69,6 +69,11 @@ struct Stopping {
   u64 unused[4];
 };
 
+struct TaskExit {
+  u64 exec_total_ns;  // 0 in traces of before it was sent
+  u64 unused[5];
+};
+
 struct Affinity {
   u32 first_word;    // 0, 4, 8, 12: which part of the mask `words` is
   u32 allowed_cpus;  // of the whole mask
@@ -96,6 +101,7 @@ struct Event {
     TaskNew task_new;
     Enqueue enqueue;
     Stopping stopping;
+    TaskExit task_exit;
     Affinity affinity;
     Weight weight;
     u64 raw[6];
@@ -103,6 +109,6 @@ struct Event {
 };
 static_assert(sizeof(Event) == 80 && std::is_trivially_copyable_v<Event>);
 static_assert(sizeof(TaskNew) == 48 && sizeof(Enqueue) == 48 && sizeof(Stopping) == 48 && sizeof(Affinity) == 48 &&
-              sizeof(Weight) == 48);
+              sizeof(Weight) == 48 && sizeof(TaskExit) == 48);
 
 }  // namespace reprise

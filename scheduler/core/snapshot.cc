@@ -27,6 +27,13 @@ u64 checksum(const SnapshotHeader& header, std::span<const std::byte> payload) {
                     hash_bytes(std::as_bytes(std::span(&header, 1)).first(offsetof(SnapshotHeader, checksum))));
 }
 
+// What Task promises (task.h), and what follows from a slot that is not in use.
+bool is_sound(const Task& task, const Limits& limits) {
+  if (!task.known()) return task.state == 0;
+  return task.weight >= kWeightMin && task.weight <= kWeightMax && task.prev_cpu >= kAnyCpu &&
+         task.prev_cpu < static_cast<i32>(limits.cpus) && (task.waker == kNoTask || task.waker < limits.max_tasks);
+}
+
 std::unexpected<Error> bad_snapshot(std::string what) {
   return fail(ExitCode::kBadInput, "snapshot " + what, {}, "replay from an earlier snapshot, or from the start");
 }
@@ -80,10 +87,18 @@ Expected<void> Engine::restore(std::span<const std::byte> from) {
     return bad_snapshot("has " + std::to_string(from.size()) + " bytes of state instead of " +
                         std::to_string(expected_bytes));
   if (header.checksum != checksum(header, from)) return bad_snapshot("fails its checksum");
-  // The engine's own part comes first, and must agree with the header.
+  // The engine's own part comes first, then the tasks; both must agree with the header and with each other.
   State state;
   std::memcpy(&state, from.data(), sizeof state);
-  if (state.used_slots != used_slots || state.held > used_slots) return bad_snapshot("contradicts itself");
+  const std::span<const std::byte> tasks = from.subspan(arena_.regions()[0].used_bytes(used_slots));
+  u32 held = 0;
+  for (u32 slot = 0; slot < used_slots; ++slot) {
+    Task task;
+    std::memcpy(&task, tasks.data() + slot * sizeof task, sizeof task);
+    if (!is_sound(task, limits_)) return bad_snapshot("contradicts itself in slot " + std::to_string(slot));
+    held += task.held() ? 1 : 0;
+  }
+  if (state.used_slots != used_slots || state.held != held) return bad_snapshot("contradicts itself");
 
   std::memset(block_.get(), 0, block_bytes_);
   for (const Arena::Region& region : arena_.regions()) {
@@ -91,6 +106,7 @@ Expected<void> Engine::restore(std::span<const std::byte> from) {
     if (!part.empty()) std::memcpy(part.data(), from.data(), part.size());
     from = from.subspan(part.size());
   }
+  foreign_ = true;
   return {};
 }
 

@@ -32,7 +32,8 @@ struct Task {
   u64 exec_total_ns;   // CPU time since birth, as of the last enqueue
   /// CPU time since the enqueue before the last one: what ran, and has not been charged yet. Each nanosecond is in
   /// exactly one delta. A task that is enqueued again without having run has 0; so has the first enqueue of a task
-  /// that existed when the scheduler attached. For a new task the first delta is all that it ever ran.
+  /// that existed when the scheduler attached. For a new task the first delta is all that it ever ran. In
+  /// Policy::task_exit it is what ran since the last enqueue: nobody will enqueue the task to charge that.
   u64 exec_delta_ns;
   u64 started_ns;   // when it last began to run; 0: never
   u64 stopped_ns;   // when it last stopped running; 0: never

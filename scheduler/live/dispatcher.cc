@@ -12,6 +12,7 @@
 #include <cstring>
 
 #include "dispatcher_bpf.skel.h"
+#include "scheduler/wire/wire.h"
 
 namespace reprise::live {
 namespace {
@@ -116,11 +117,7 @@ Expected<std::unique_ptr<Dispatcher>> Dispatcher::load(const DispatcherSettings&
   configure(*state.skeleton, settings, features, state.cpus);
   if (const int error = dispatcher_bpf__load(state.skeleton)) return refused("cannot load the dispatcher", error);
   const auto& shared = reinterpret_cast<const wire_shared&>(state.skeleton->data->shared);
-  if (shared.version != WIRE_VERSION)
-    return fail(ExitCode::kInternal,
-                "the dispatcher speaks version " + std::to_string(shared.version) +
-                    " of the wire, this program version " + std::to_string(WIRE_VERSION),
-                {}, "build both from the same source");
+  if (auto same = wire::check_version(shared.version); !same) return std::unexpected(same.error());
   auto events = RingReader::open(bpf_map__fd(state.skeleton->maps.events), settings.events_bytes);
   if (!events) return std::unexpected(events.error());
   auto recording = RingReader::open(bpf_map__fd(state.skeleton->maps.recording),

@@ -9,6 +9,8 @@
 #include <memory>
 #include <sstream>
 
+#include "scheduler/live/identity.h"
+
 namespace reprise::live {
 namespace {
 
@@ -165,10 +167,11 @@ std::vector<Finding> diagnose() {
                         "stop it first; only one sched_ext scheduler runs at a time"});
   else if (state.available)
     findings.push_back({kGood, "no sched_ext scheduler is attached", ""});
-  if (geteuid() != 0)
-    findings.push_back({kBad, "not root", "loading a scheduler needs CAP_BPF, CAP_PERFMON and CAP_SYS_NICE: use sudo"});
+  if (const std::string missing = missing_capabilities(); !missing.empty())
+    findings.push_back({kBad, "not permitted to load a scheduler: " + missing + " missing",
+                        "use sudo; in a container, have it given these capabilities"});
   else
-    findings.push_back({kGood, "running as root", ""});
+    findings.push_back({kGood, "permitted to load a scheduler", ""});
   if (const std::string numa = read_small_file("/proc/sys/kernel/numa_balancing"); !numa.empty() && numa != "0")
     findings.push_back(
         {kNote, "NUMA balancing is on: pages of the scheduler may fault", "reprise live turns it off while it runs"});

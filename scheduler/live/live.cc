@@ -8,6 +8,7 @@
 
 #include "scheduler/live/command.h"
 #include "scheduler/live/host_settings.h"
+#include "scheduler/live/identity.h"
 #include "scheduler/live/loop.h"
 #include "scheduler/live/memory.h"
 #include "scheduler/live/provenance.h"
@@ -68,9 +69,9 @@ Expected<LiveResult> Run::go() {
   auto features = read_kernel_features();
   if (!features) return std::unexpected(features.error());
   features_ = *features;
-  if (geteuid() != 0)
-    return fail(ExitCode::kNotPermitted, "not permitted to load a scheduler", {},
-                "run as root; reprise doctor shows what else may be missing");
+  if (const std::string missing = missing_capabilities(); !missing.empty())
+    return fail(ExitCode::kNotPermitted, "not permitted to load a scheduler: " + missing + " missing", {},
+                "run as root, in a container with these capabilities; reprise doctor shows what else may be missing");
   if (const SchedExtState state = read_sched_ext_state(); state.available && state.state != "disabled")
     return fail(ExitCode::kNoSchedExt, "another sched_ext scheduler is attached: " + state.ops,
                 "/sys/kernel/sched_ext/root/ops", "stop it first; only one runs at a time");
@@ -107,7 +108,7 @@ Expected<void> Run::start_recording(Dispatcher& dispatcher, const DispatcherSett
   wanted.sequences_fd = dispatcher.sequences_fd();
   wanted.ring_bytes = settings.recording_bytes;
   wanted.syscalls = options_.record_syscalls;
-  wanted.own_tgid = getpid();
+  wanted.own_tgid = settings.scheduler_tgid;
   auto recording = Recording::load(wanted);
   if (!recording) return std::unexpected(recording.error());
   if (auto attached = (*recording)->attach(); !attached) return attached;
@@ -144,9 +145,10 @@ Expected<void> Run::attach(Dispatcher& dispatcher) {
 
 Expected<bool> Run::session() {
   SchedulerThread thread;
+  if (!thread.identity()) return std::unexpected(thread.identity().error());
   DispatcherSettings settings = options_.dispatcher;
-  settings.scheduler_tid = thread.tid();
-  settings.scheduler_tgid = getpid();
+  settings.scheduler_tid = thread.identity()->tid;
+  settings.scheduler_tgid = thread.identity()->tgid;
   settings.max_tasks = options_.max_tasks;
   settings.interests = options_.policy.info->interests;
   settings.recording = !options_.record_path.empty();

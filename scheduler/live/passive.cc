@@ -7,6 +7,7 @@
 #include <algorithm>
 
 #include "scheduler/live/command.h"
+#include "scheduler/live/identity.h"
 #include "scheduler/live/loop.h"
 #include "scheduler/live/provenance.h"
 #include "scheduler/live/recording.h"
@@ -44,8 +45,13 @@ void wait(const PassiveOptions& options, const BlockedSignals& signals, Command&
 Expected<PassiveResult> run_passive(const PassiveOptions& options,
                                     const std::function<void(const std::string&)>& note) {
   const BlockedSignals signals;
+  if (const std::string missing = missing_capabilities(); !missing.empty())
+    return fail(ExitCode::kNotPermitted, "not permitted to record: " + missing + " missing", {},
+                "run as root, in a container with these capabilities");
+  const auto identity = own_identity();
+  if (!identity) return std::unexpected(identity.error());
   auto recording =
-      Recording::load({.ring_bytes = options.ring_bytes, .syscalls = options.syscalls, .own_tgid = getpid()});
+      Recording::load({.ring_bytes = options.ring_bytes, .syscalls = options.syscalls, .own_tgid = identity->tgid});
   if (!recording) return std::unexpected(recording.error());
   if (auto attached = (*recording)->attach(); !attached) return std::unexpected(attached.error());
   trace::SessionInfo info = describe_machine(static_cast<u32>(std::max(libbpf_num_possible_cpus(), 1)));

@@ -41,6 +41,7 @@ void SchedulerThread::main() {
   // Without this, in partial mode, its yielding would spin beside the fair class.
   sched_param parameter{};
   sched_setscheduler(0, kSchedExtPolicy, &parameter);
+  identity_ = own_identity();
   tid_ = static_cast<i32>(syscall(SYS_gettid));
   while (!loop_.load() && !stop_) usleep(1'000);
   if (Loop* loop = loop_.load()) outcome_ = loop->run(stop_);

@@ -9,6 +9,7 @@
 
 #include "scheduler/core/error.h"
 #include "scheduler/core/types.h"
+#include "scheduler/live/identity.h"
 
 namespace reprise::live {
 
@@ -25,7 +26,8 @@ class SchedulerThread {
   ~SchedulerThread() { (void)stop(); }
   SchedulerThread(const SchedulerThread&) = delete;
   SchedulerThread& operator=(const SchedulerThread&) = delete;
-  [[nodiscard]] i32 tid() const { return tid_; }
+  /// As the kernel side knows it. Error: of own_identity.
+  [[nodiscard]] const Expected<Identity>& identity() const { return identity_; }
   void begin(Loop& loop) { loop_.store(&loop); }
   /// From here on `use` counts.
   void mark_attached() { at_attach_ = read_use(); }
@@ -40,7 +42,8 @@ class SchedulerThread {
   [[nodiscard]] ThreadUse read_use() const;
 
   pthread_t caller_;
-  std::atomic<i32> tid_{0};
+  Expected<Identity> identity_;  // written before tid_
+  std::atomic<i32> tid_{0};      // in our own PID namespace, as /proc has it
   std::atomic<Loop*> loop_{nullptr};
   std::atomic<bool> stop_{false};
   std::atomic<bool> ended_{false};

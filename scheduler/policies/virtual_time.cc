@@ -64,7 +64,7 @@ void VirtualTime::advance(u64 now_ns) {
   if (elapsed < kAdvanceMin) return;
   state_->advanced_ns = now_ns;
   const u64 weight = std::max<u64>({state_->weight, state_->weight_before, kWeightDefault});
-  state_->clock += std::min(elapsed, kAdvanceMax) * kWeightDefault / (2 * weight);
+  state_->clock += std::min(elapsed, kAdvanceMax) * kWeightDefault / weight / 2;
 }
 
 void VirtualTime::count(PerTask& mine, const Task& task) {

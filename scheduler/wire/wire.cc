@@ -28,6 +28,7 @@ SAME(wire_event, enqueue.waker, Event, enqueue.waker);
 SAME(wire_event, enqueue.allowed_cpus, Event, enqueue.allowed_cpus);
 SAME(wire_event, stopping.exec_total_ns, Event, stopping.exec_total_ns);
 SAME(wire_event, stopping.runnable, Event, stopping.runnable);
+SAME(wire_event, task_exit.exec_total_ns, Event, task_exit.exec_total_ns);
 SAME(wire_event, affinity.first_word, Event, affinity.first_word);
 SAME(wire_event, affinity.words, Event, affinity.words);
 SAME(wire_event, weight.weight, Event, weight.weight);
@@ -63,6 +64,14 @@ static_assert(static_cast<int>(trace::KernelEventType::kWaking) == WIRE_K_WAKING
               static_cast<int>(trace::KernelEventType::kSyscallExit) == WIRE_K_SYSCALL_EXIT);
 static_assert(int{trace::kBypassNoSlot} == WIRE_BYPASS_NO_SLOT && int{trace::kAnswerFailed} == WIRE_FAILED);
 #undef SAME
+
+Expected<void> check_version(u32 of_the_object) {
+  if (of_the_object == WIRE_VERSION) return {};
+  return fail(ExitCode::kInternal,
+              "the dispatcher speaks version " + std::to_string(of_the_object) + " of the wire, this program version " +
+                  std::to_string(WIRE_VERSION),
+              "bpf/wire.h", "build both from the same source");
+}
 
 bool decode(const std::byte* record, u32 size, Event& event) {
   if (size != sizeof(wire_event)) return false;

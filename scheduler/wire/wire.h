@@ -3,10 +3,14 @@
 #pragma once
 
 #include "bpf/wire.h"
+#include "scheduler/core/error.h"
 #include "scheduler/core/step.h"
 #include "traces/kernel_event.h"
 
 namespace reprise::wire {
+
+/// Error (kInternal): the kernel side was built from another wire.h than this program.
+[[nodiscard]] Expected<void> check_version(u32 of_the_object);
 
 /// False for a record of the wrong size or of an unknown type: it must be counted, and dropped.
 [[nodiscard]] bool decode(const std::byte* record, u32 size, Event& event);

@@ -31,25 +31,32 @@ s32 create_dsq(u64 dsq) {
 }
 
 // scx_dsq_insert_commit: from ops.enqueue it is a direct dispatch, from elsewhere it goes into the buffer.
-static void insert(task_struct* p, u64 dsq, u64 slice, u64 vtime, u64 flags) {
+static bool insert(task_struct* p, u64 dsq, u64 slice, u64 vtime, u64 flags) {
   Machine& m = machine();
   Task& task = task_of(p);
   if (m.enqueueing) {
-    if (m.enqueueing != &task || m.direct_set) return m.ext_error("direct dispatch of another task, or a second one");
+    if (m.enqueueing != &task || m.direct_set) {
+      m.ext_error("direct dispatch of another task, or a second one");
+      return false;
+    }
     m.direct_set = true;
     m.direct_dsq = dsq;
     m.direct_slice = slice;
     m.direct_vtime = vtime;
     m.direct_flags = flags;
-    return;
+    return true;
   }
-  if (m.buffer.size() >= m.buffer.capacity()) return m.ext_error("dispatch buffer overflow");
+  if (m.buffer.size() >= m.buffer.capacity()) {
+    m.ext_error("dispatch buffer overflow");
+    return false;
+  }
   m.buffer.push_back(
       {&task, task.ops_state == reprise::sim::OpsState::kQueued ? task.qseq : 0, dsq, slice, vtime, flags});
+  return true;
 }
 void dsq_insert(task_struct* p, u64 dsq, u64 slice, u64 flags) { insert(p, dsq, slice, 0, flags); }
-void dsq_insert_vtime(task_struct* p, u64 dsq, u64 slice, u64 vtime, u64 flags) {
-  insert(p, dsq, slice, vtime, flags | reprise::sim::kEnqPriq);
+bool dsq_insert_vtime(task_struct* p, u64 dsq, u64 slice, u64 vtime, u64 flags) {
+  return insert(p, dsq, slice, vtime, flags | reprise::sim::kEnqPriq);
 }
 
 // scx_bpf_dsq_move_to_local.
@@ -69,6 +76,7 @@ s32 dsq_queued(u64 dsq) {
   const u32 index = machine().dsq_index(dsq);
   return index == reprise::sim::kNoDsq ? -2 : static_cast<s32>(machine().dsqs[index].count());
 }
+bool in_queue(const task_struct* p) { return task_of(p).dsq != reprise::sim::kNoDsq; }
 u32 dispatch_slots(void) { return static_cast<u32>(machine().buffer.capacity() - machine().buffer.size()); }
 void dispatch_cancel(void) {
   if (!machine().buffer.empty()) machine().buffer.pop_back();
@@ -144,17 +152,11 @@ long decisions_drain(void) { return machine().drain(); }
 void timer_start(u32 name, u64 ns, bool absolute) {
   using reprise::sim::EventKind;
   Machine& m = machine();
-  timer_cancel(name);
+  if (m.timer_slots[name] != ~0u) m.release(m.timer_slots[name]);
   m.timer_slots[name] = m.event_at(absolute ? ns : m.now + ns, {.kind = name == TIMER_WISH   ? EventKind::kWish
                                                                         : name == TIMER_KICK ? EventKind::kKick
                                                                                              : EventKind::kHeartbeat,
                                                                 .cpu = m.here});
-}
-void timer_cancel(u32 name) {
-  Machine& m = machine();
-  if (m.timer_slots[name] == ~0u) return;
-  m.release(m.timer_slots[name]);
-  m.timer_slots[name] = ~0u;
 }
 
 }  // extern "C"

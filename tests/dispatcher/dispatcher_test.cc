@@ -147,6 +147,21 @@ TEST(DispatcherTest, RunsTasksHandedUpWhenUserSpaceStopsAnswering) {
   EXPECT_EQ(host.state.shared_value.fallback, 0u);
 }
 
+TEST(DispatcherTest, WakesIdleCpusForTheTasksThatItRunsItself) {
+  DispatcherHost host(4);
+  for (int tid = 10; tid < 13; ++tid) host.wake(host.add_task(tid, kAll));
+  for (int beat = 0; beat < 5; ++beat) {
+    host.now += 60'000'000;
+    reprise_dispatcher.heartbeat_expired();
+  }
+  ASSERT_EQ(host.state.shared_value.fallback, 1u);
+  host.idle = host.state.shared_value.idle[0] = 0b1100;
+  host.kicks.clear();
+  host.dispatch(0);
+  ASSERT_EQ(host.kicks.size(), 2u) << "CPU 0 takes one of the three";
+  EXPECT_EQ(host.kicks[0].first + host.kicks[1].first, 2 + 3);
+}
+
 TEST(DispatcherTest, DoesNotTakeOverFromASchedulerThatMoves) {
   DispatcherHost host(2);
   host.wake(host.add_task(10, kAll));
@@ -325,6 +340,187 @@ TEST(DispatcherTest, LooksOnceMoreWhenACpuGoesIdle) {
   reprise_dispatcher.update_idle(1, true);  // a decision waits to be taken over
   ASSERT_EQ(host.kicks.size(), 1u);
   EXPECT_EQ(host.kicks[0].first, 1);
+}
+
+TEST(DispatcherTest, SendsNothingToACpuThatIsOffline) {
+  DispatcherHost host(4, 64, 0b1000);
+  task_struct& task = host.add_task(10, kAll);  // a mask may name CPUs that are not there
+  host.wake(task);
+  const wire_event event = last_enqueue(host);
+  host.decide(event.task, event.generation, 3);
+  host.events.clear();
+  host.dispatch(0);
+  EXPECT_TRUE(host.queues[3].empty()) << "nobody would ever take it from there";
+  EXPECT_EQ(counters(host).bounced, 1u);
+  EXPECT_EQ(host.queues[1ull << 62].size(), 1u);
+}
+
+TEST(DispatcherTest, AnInsertionThatTheKernelRefusesCancelsNobodyElses) {
+  DispatcherHost host(2);
+  task_struct& kept = host.add_task(10, kAll);
+  task_struct& gone = host.add_task(11, kAll);  // has left the class, and ops.dequeue is on its way
+  host.wake(kept);
+  host.wake(gone);
+  const wire_event second = last_enqueue(host);
+  host.decide(host.events[1].task, host.events[1].generation, 1, 5);
+  host.decide(second.task, second.generation, 1, 6);
+  int insertions = 0;
+  host.on_insert = [&] {
+    host.refuse_insertions = ++insertions == 2;
+    if (insertions == 2) host.dequeue(gone);
+  };
+  host.events.clear();
+  host.dispatch(0);
+  ASSERT_EQ(host.queues[1].size(), 1u);
+  EXPECT_EQ(host.queues[1][0].task, &kept);
+  EXPECT_EQ(counters(host).failed, 1u);
+}
+
+TEST(DispatcherTest, ATaskHandedUpAgainWhileItsOldAnswerIsInsertedWaitsForItsNewOne) {
+  DispatcherHost host(2);
+  task_struct& task = host.add_task(10, kAll);
+  host.wake(task);
+  const wire_event old = last_enqueue(host);
+  host.decide(old.task, old.generation, 1);
+  host.on_insert = [&] {
+    host.on_insert = nullptr;
+    host.dequeue(task);
+    host.wake(task);
+  };
+  host.dispatch(0);
+  EXPECT_EQ(counters(host).cancelled, 1u);
+  EXPECT_EQ(host.state.shared_value.unanswered, 1u);
+  const wire_event fresh = last_enqueue(host);
+  host.decide(fresh.task, fresh.generation, 1);
+  host.dispatch(0);
+  EXPECT_EQ(host.queues[1].size(), 1u);
+  EXPECT_EQ(host.state.shared_value.unanswered, 0u);
+}
+
+TEST(DispatcherTest, LeavesAloneWhatWaitsInAQueueForLong) {
+  DispatcherHost host(2);
+  task_struct& task = host.add_task(10, kAll);
+  host.wake(task);
+  const wire_event event = last_enqueue(host);
+  host.decide(event.task, event.generation, 1);
+  host.events.clear();
+  host.dispatch(0);
+  ASSERT_EQ(host.queues[1].size(), 1u);
+  int insertions = 0;
+  host.on_insert = [&] { ++insertions; };
+  host.now += 3'000'000'000;
+  ++host.state.shared_value.beat;
+  reprise_dispatcher.heartbeat_expired();
+  host.dispatch(0);
+  EXPECT_EQ(insertions, 0) << "an older kernel would change the vtime under the queue's order";
+  EXPECT_EQ(counters(host).reinserted, 0u);
+}
+
+TEST(DispatcherTest, OneCpuWalksAtATime) {
+  DispatcherHost host(2);
+  host.state.own_value.walk_left = 5;
+  host.state.own_value.walking = 1;  // another CPU
+  host.dispatch(0);
+  EXPECT_EQ(host.state.own_value.walk_left, 5u);
+  host.state.own_value.walking = 0;
+  host.dispatch(0);
+  EXPECT_EQ(host.state.own_value.walk_left, 0u);
+  EXPECT_EQ(host.state.own_value.walking, 0u);
+}
+
+TEST(DispatcherTest, TakesOverFromASchedulerThatRunsAndDoesNotGetOn) {
+  DispatcherHost host(2);
+  task_struct& scheduler = *host.tasks.at(1);
+  host.wake(host.add_task(10, kAll));
+  reprise_dispatcher.running(&scheduler);
+  for (int ms = 5; ms <= 400; ms += 5) {
+    host.now += 5'000'000;
+    host.dispatch(0, &scheduler);  // its slice ends, work is pending, it goes on: an endless loop in a policy
+    if (ms % 50 == 0) reprise_dispatcher.heartbeat_expired();
+  }
+  EXPECT_EQ(host.state.shared_value.fallback, 1u);
+}
+
+TEST(DispatcherTest, LooksAtTheRingOnceMoreWhenTheSchedulerStops) {
+  DispatcherHost host(2);
+  task_struct& scheduler = *host.tasks.at(1);
+  reprise_dispatcher.running(&scheduler);
+  host.dispatch(0, &scheduler);  // nothing is pending: another task is taken
+  host.kicks.clear();
+  host.wake(host.add_task(10, kAll));  // on another CPU, which takes the scheduler for running
+  ASSERT_TRUE(host.kicks.empty());
+  reprise_dispatcher.stopping(&scheduler, true);
+  ASSERT_EQ(host.kicks.size(), 1u);
+  EXPECT_EQ(host.kicks[0].second, host.state.config_value.kernel.kick_preempt);
+}
+
+TEST(DispatcherTest, AKickThatCameWhileTheSchedulerRanDoesNotHoldBackTheNext) {
+  DispatcherHost host(2);
+  task_struct& scheduler = *host.tasks.at(1);
+  reprise_dispatcher.running(&scheduler);
+  host.state.own_value.kicked = 1;
+  reprise_dispatcher.stopping(&scheduler, true);
+  host.kicks.clear();
+  host.wake(host.add_task(10, kAll));
+  EXPECT_EQ(host.kicks.size(), 1u);
+}
+
+TEST(DispatcherTest, CallsTheEngineAtTheTimeOfItsLastWishOnly) {
+  DispatcherHost host(2);
+  const auto wish = [&](u64 time) {
+    const wire_message message{.kind = WIRE_WAKE_AT,
+                               .task = 0,
+                               .generation = 0,
+                               .cpu = 0,
+                               .slice_ns = 0,
+                               .vtime = time,
+                               .flags = 0,
+                               .reserved = 0};
+    reprise_dispatcher.carry_out(&message);
+  };
+  wish(5'000'000);
+  EXPECT_EQ(host.timers.at(TIMER_WISH), 5'000'000u);
+  wish(0);
+  host.now = 5'000'000;
+  reprise_dispatcher.wish_expired();
+  EXPECT_EQ(host.state.shared_value.asked, 0u) << "it was taken back";
+  wish(6'000'000);
+  reprise_dispatcher.wish_expired();
+  EXPECT_EQ(host.state.shared_value.asked, 0u) << "that was the timer of an earlier wish";
+  host.now = 6'000'000;
+  reprise_dispatcher.wish_expired();
+  EXPECT_EQ(host.state.shared_value.asked, 1u);
+}
+
+TEST(DispatcherTest, WakesACpuThatWentIdleWhileTasksWereInserted) {
+  DispatcherHost host(2);
+  for (int tid = 10; tid < 12; ++tid) {
+    host.wake(host.add_task(tid, kAll));
+    const wire_event event = last_enqueue(host);
+    host.decide(event.task, event.generation, WIRE_ANY_CPU, static_cast<u64>(tid));
+  }
+  host.kicks.clear();
+  host.events.clear();
+  int insertions = 0;
+  host.on_insert = [&] {
+    if (++insertions < 2) return;
+    host.idle = 0b10;
+    reprise_dispatcher.update_idle(1, true);  // sees neither task: both lie in CPU 0's buffer
+  };
+  host.dispatch(0);
+  ASSERT_EQ(host.queues[kShared].size(), 1u) << "CPU 0 took one";
+  ASSERT_EQ(host.kicks.size(), 1u) << "the other waits, and CPU 1 is idle";
+  EXPECT_EQ(host.kicks[0].first, 1);
+}
+
+TEST(DispatcherTest, TellsTheCpuTimeOfATaskThatExits) {
+  DispatcherHost host(2);
+  task_struct& task = host.add_task(10, kAll);
+  host.wake(task);
+  task.se.sum_exec_runtime = 12'345;
+  host.remove_task(10);
+  ASSERT_EQ(host.events.back().type, WIRE_TASK_EXIT);
+  EXPECT_EQ(host.events.back().task_exit.exec_total_ns, 12'345u);
 }
 
 }  // namespace

@@ -17,7 +17,7 @@ static void insert(std::vector<Inserted>& queue, const Inserted& entry) {
   queue.insert(after, entry);
 }
 
-DispatcherHost::DispatcherHost(u32 cpus, u32 max_tasks) : slots(max_tasks) {
+DispatcherHost::DispatcherHost(u32 cpus, u32 max_tasks, u64 offline) : slots(max_tasks) {
   state.host = this;
   state.config_value.scheduler_tid = 1;
   state.config_value.cpus = cpus;
@@ -37,7 +37,8 @@ DispatcherHost::DispatcherHost(u32 cpus, u32 max_tasks) : slots(max_tasks) {
                                .dsq_local = 1ull << 63,
                                .task_queued = 1,
                                .reserved = 0};
-  for (u32 cpu = 0; cpu < cpus; ++cpu) online.bits[cpu / 64] |= 1ull << (cpu % 64);
+  for (u32 cpu = 0; cpu < cpus; ++cpu) possible |= 1ull << cpu;
+  online.bits[0] = possible & ~offline;
   dispatcher_here = &state;
   if (reprise_dispatcher.init() != 0) std::abort();
   add_task(1, ~0ull);  // the scheduler's own thread
@@ -48,7 +49,7 @@ DispatcherHost::~DispatcherHost() { dispatcher_here = nullptr; }
 task_struct& DispatcherHost::add_task(int tid, u64 allowed_mask) {
   auto task = std::make_unique<task_struct>();
   auto mask = std::make_unique<cpumask>();
-  mask->bits[0] = allowed_mask & online.bits[0];
+  mask->bits[0] = allowed_mask & possible;
   task->pid = task->tgid = tid;
   task->cpus_ptr = mask.get();
   task->nr_cpus_allowed = std::popcount(mask->bits[0]);
@@ -131,8 +132,10 @@ s32 create_dsq(u64 dsq) {
   host().queues[dsq];
   return 0;
 }
-void dsq_insert_vtime(task_struct* p, u64 dsq, u64 slice, u64 vtime, u64) {
+bool dsq_insert_vtime(task_struct* p, u64 dsq, u64 slice, u64 vtime, u64) {
   auto& h = host();
+  if (h.on_insert) h.on_insert();
+  if (h.refuse_insertions) return false;
   if (h.enqueueing == p) {  // direct dispatch
     h.queued[p] = false;
     reprise::test::insert(h.queues[dsq], {p, slice, vtime});
@@ -140,7 +143,9 @@ void dsq_insert_vtime(task_struct* p, u64 dsq, u64 slice, u64 vtime, u64) {
     if (h.buffer.size() >= h.slots_in_buffer) std::abort();  // the kernel throws the scheduler out
     h.buffer.push_back({p, dsq, slice, vtime, h.sequences[p]});
   }
+  return true;
 }
+bool in_queue(const task_struct* p) { return host().queue_of(*p) != nullptr; }
 void dsq_insert(task_struct* p, u64 dsq, u64 slice, u64 flags) { dsq_insert_vtime(p, dsq, slice, 0, flags); }
 bool dsq_move_to_local(u64 dsq) {
   auto& h = host();
@@ -218,6 +223,5 @@ long decisions_drain(void) {
   return taken;
 }
 void timer_start(u32 name, u64 ns, bool) { host().timers[name] = ns; }
-void timer_cancel(u32 name) { host().timers.erase(name); }
 
 }  // extern "C"

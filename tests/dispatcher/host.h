@@ -6,6 +6,7 @@
 
 #include <array>
 #include <deque>
+#include <functional>
 #include <map>
 #include <memory>
 #include <vector>
@@ -26,7 +27,7 @@ struct Inserted {
 
 class DispatcherHost {
  public:
-  explicit DispatcherHost(u32 cpus, u32 max_tasks = 64);
+  explicit DispatcherHost(u32 cpus, u32 max_tasks = 64, u64 offline = 0);
   ~DispatcherHost();
 
   task_struct& add_task(int tid, u64 allowed_mask);  // ops.init_task
@@ -42,10 +43,13 @@ class DispatcherHost {
   u32 current_cpu = 0;
   task_struct* current = nullptr;
   cpumask online{};
-  u64 idle = 0;  // bit per CPU
+  u64 possible = 0;  // bit per CPU, as the next
+  u64 idle = 0;      // bit per CPU
   std::size_t events_room = 1000;
   std::size_t slots_in_buffer = 64;
-  bool drop_insertions = false;  // as when the tasks change between insertion and flush
+  bool drop_insertions = false;    // as when the tasks change between insertion and flush
+  bool refuse_insertions = false;  // as of a task that is not ours any more
+  std::function<void()> on_insert;
   std::vector<wire_event> events;
   std::vector<wire_kernel_event> records;
   std::deque<wire_message> messages;

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "scheduler/core/prng.h"
+#include "tests/support/sealed_snapshot.h"
 #include "traces/frame.h"
 
 namespace reprise::test {
@@ -69,6 +70,12 @@ void change_header(trace::FrameHeader& header, Prng& random) {
   }
 }
 
+/// The state of an engine has a checksum of its own.
+void seal(Bytes& message) {
+  for (std::size_t at = 0; at + kSnapshotHeaderBytes <= message.size(); at += 8)
+    seal_snapshot(std::as_writable_bytes(std::span(message)).subspan(at));
+}
+
 Bytes file_of(const std::vector<Frame>& frames, bool number_them) {
   const auto head = trace::encode(trace::FileHeader{});
   Bytes file(head.begin(), head.end());
@@ -119,6 +126,7 @@ std::size_t mutate_trace(std::uint8_t* data, std::size_t size, std::size_t max_s
       message.resize(before + 64);
       message.resize(mutate(message.data(), before, message.size()));
       message.resize((message.size() + 7) / 8 * 8);
+      if (frames[which].header.kind == trace::FrameKind::kSnapshot) seal(message);
     }
   }
   const Bytes file = file_of(frames, number_them);

@@ -25,6 +25,15 @@ def no_sched_ext(outcome):
     outcome.expect("what reprise doctor finds", findings, "contains", "no sched_ext")
 
 
+def root(outcome):
+    refuses(outcome, 77, "not permitted.*CAP_BPF")
+    for name in ("record", "doctor"):
+        outcome.expect(f"exit status of reprise {name}", outcome.number(f"{name}.status"), "==", 77)
+    error = outcome.json("record.json")["error"]
+    outcome.expect("what reprise record says", error["what"], "contains", "CAP_PERFMON")
+    outcome.expect("what to do", error["hint"], "contains", "root")
+
+
 def refuse(name, claim, status, message, *arguments):
     return Case(f"refuses-{name}", "trouble", claim, refusal(status, message), ("refuse.sh", *arguments), 30)
 
@@ -37,6 +46,7 @@ CASES = [
     refuse("record-path", "a folder that there is not", 74, "/no/such/folder", "--policy", "fifo", "--record",
            "/no/such/folder/a.rtrace", "--", "true"),
     Case("refuses-user", "trouble", "whoever is not root", refusal(77, "not permitted.*root"), ("refuse_user.sh",), 30),
+    Case("refuses-root", "trouble", "root without the capabilities", root, ("refuse_root.sh",), 30),
     Case("refuses-second", "trouble", "a second scheduler; the first goes on", second, ("refuse_second.sh",), 30),
     Case("refuses-kernel", "trouble", "a kernel without sched_ext", no_sched_ext, ("refuse_kernel.sh",), 30),
 ]

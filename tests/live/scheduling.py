@@ -138,6 +138,13 @@ def system_calls(outcome):
     outcome.note(f"{control} bpf() calls to attach, none in 1 s of scheduling; {yields} sched_yield")
 
 
+def namespace(outcome):
+    outcome.expect("PID of a process inside", int(outcome.text("pid_inside").split()[0]), "<", 20)
+    document = orderly(outcome)
+    outcome.expect("takeovers by the dispatcher", document["stats"]["fallbacks"], "==", 0)
+    outcome.expect("runs of the scheduler's thread", document["stats"]["dispatcher"]["scheduler_runs"], ">=", 10)
+
+
 def record(outcome):
     """What the passive recorder saw against what the kernel counted meanwhile."""
     outcome.expect("exit status of reprise record", outcome.number("record.status"), "==", 0)
@@ -159,6 +166,7 @@ CASES = [
     Case("forks", "scheduling", "3000 short processes go through a table of 1024", forks, ("forks.sh",)),
     Case("full-table", "scheduling", "a full table costs policy, not tasks", full_table, ("full_table.sh",)),
     Case("takeover", "scheduling", "a thread that execs keeps being scheduled", takeover, ("takeover.sh",)),
+    Case("namespace", "scheduling", "schedules from within a PID namespace", namespace, ("namespace.sh",)),
     Case("partial", "scheduling", "--partial schedules tasks of class SCHED_EXT only", partial, ("partial.sh",)),
     Case("nice", "scheduling", "CPU time goes by weight", nice, ("nice.sh",)),
     Case("idle", "scheduling", "an idle machine costs next to nothing, no page faults", idle, ("idle.sh",)),

@@ -16,9 +16,13 @@ class SpyPolicy final : public Policy {
   std::vector<std::string> calls;  // "enqueue 3"
   std::function<void(Context&)> on_dispatch;
   std::function<void(Context&)> on_timer;
+  std::function<void(const Task&)> on_exit;
 
   void task_new(Context&, TaskSlot slot) override { note("task_new", slot); }
-  void task_exit(Context&, TaskSlot slot) override { note("task_exit", slot); }
+  void task_exit(Context& context, TaskSlot slot) override {
+    note("task_exit", slot);
+    if (on_exit) on_exit(context.task(slot));
+  }
   void task_changed(Context&, TaskSlot slot) override { note("task_changed", slot); }
   void enqueue(Context&, TaskSlot slot) override { note("enqueue", slot); }
   void dequeue(Context&, TaskSlot slot) override { note("dequeue", slot); }

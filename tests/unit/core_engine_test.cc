@@ -220,6 +220,18 @@ TEST(EngineTest, NothingIsLeftOfATaskThatExits) {
   EXPECT_EQ(std::memcmp(&spied.engine->task(1), &spied.engine->task(0), sizeof(Task)), 0);
 }
 
+TEST(EngineTest, WhatATaskRanBeforeItExitsIsChargedThen) {
+  SpiedEngine spied;
+  std::vector<u64> deltas;
+  spied.spy->on_exit = [&](const Task& task) { deltas.push_back(task.exec_delta_ns); };
+  Event exit = event(EventType::kTaskExit, 1);
+  exit.task_exit.exec_total_ns = 130;
+  spied.step({task_new(1), enqueue(1, 1), enqueue(1, 2, 100), exit});
+  EXPECT_EQ(deltas, std::vector<u64>{30});
+  spied.step({task_new(1), enqueue(1, 1, 100), event(EventType::kTaskExit, 1)});
+  EXPECT_EQ(deltas.back(), 0u) << "an older trace does not say";
+}
+
 TEST(EngineTest, AffinityComesInPartsOf256Cpus) {
   SpiedEngine spied({.cpus = 300, .max_tasks = 2});
   std::vector<u32> allowed;

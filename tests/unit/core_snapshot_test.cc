@@ -7,6 +7,7 @@
 #include "scheduler/core/engine.h"
 #include "scheduler/policies/table.h"
 #include "tests/support/events.h"
+#include "tests/support/sealed_snapshot.h"
 
 namespace reprise {
 namespace {
@@ -161,6 +162,46 @@ TEST(SnapshotTest, RefusesDamageAndStaysAsItWas) {
   EXPECT_FALSE(engine->restore(longer));
   EXPECT_EQ(engine->state_hash(), hash);
   EXPECT_TRUE(engine->restore(good));
+}
+
+TEST(SnapshotTest, StateThatContradictsItselfIsAnErrorAndNeverACrash) {
+  for (const PolicyInfo& info : policies()) {
+    const std::string name(info.name);
+    const auto engine = make_engine(name, {4, 16});
+    Prng random = Prng::seeded(3);
+    StepOutput output;
+    for (int i = 0; i < 100; ++i) random_step(*engine, random, 12, output);
+    const Bytes good = snapshot_of(*engine);
+    u64 refused = 0, found_later = 0;
+    for (std::size_t i = test::kSnapshotHeaderBytes; i < good.size(); ++i) {
+      for (const std::byte flip : {std::byte{0x01}, std::byte{0x80}, std::byte{0xff}}) {
+        Bytes bad = good;
+        bad[i] ^= flip;
+        test::seal_snapshot(bad);
+        const auto victim = make_engine(name, {4, 16});
+        const Expected<void> restored = victim->restore(bad);
+        if (!restored) {
+          ASSERT_EQ(restored.error().code, ExitCode::kBadInput);
+          ++refused;
+          continue;
+        }
+        Prng noise = Prng::seeded(i);
+        std::array<Event, 32> events;
+        for (int step = 0; step < 20; ++step) {
+          for (Event& made : events) made = test::arbitrary_event(noise, {4, 16});
+          const u64 number = victim->last_step() + 1;
+          const Expected<void> stepped =
+              victim->step({.number = number, .now_ns = number * 10'000, .events = events, .room = 16}, output);
+          if (stepped) continue;
+          ASSERT_FALSE(stepped.error().hint.empty()) << name << " byte " << i << ": " << stepped.error().what;
+          ++found_later;
+          break;
+        }
+      }
+    }
+    EXPECT_GT(refused, 100u) << name;
+    EXPECT_GT(found_later, 10u) << name << ": queues whose links lead nowhere";
+  }
 }
 
 TEST(SnapshotTest, RefusesAnotherConfiguration) {
