@@ -73,7 +73,7 @@ Expected<void> Machine::attach() {
   if (reprise_dispatcher.init() != 0) return fail(ExitCode::kInternal, "the dispatcher does not start");
   ++counters.sessions;
   if (scheduler == kNoTaskId) {
-    scheduler = create({.tid = options.scheduler_tid, .comm = "reprise-sched"});
+    scheduler = create({.tid = options.scheduler_tid, .comm = {"reprise-sched"}});
     --alive;  // is none of the workload's
     tasks[scheduler].state = RunState::kBlocked;
   }

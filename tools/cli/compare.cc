@@ -14,7 +14,7 @@ namespace {
 
 using sim::GateVerdict;
 
-constexpr char kDescription[] =
+constexpr char kCompareDescription[] =
     "Holds B against A, metric by metric. Each is a trace, or what sim --json, info --metrics --json or fidelity "
     "--json\n"
     "wrote. Runs of the same policy and CPU count are compared; those that differ in the seed only count as one, by "
@@ -22,7 +22,7 @@ constexpr char kDescription[] =
     "median. A gate is broken when B is worse than A by more than both thresholds of that metric, and by more than "
     "the\n"
     "spread between seeds. Metrics without a gate are shown with -v.";
-constexpr char kFooter[] =
+constexpr char kCompareFooter[] =
     "examples\n"
     "  reprise compare before.json after.json\n"
     "  reprise compare run.rtrace other.rtrace --gate p99_run_delay=5%,20us --gate migrations=off\n"
@@ -128,8 +128,8 @@ class Compare final : public Command {
 };
 
 void Compare::declare(CLI::App& app) {
-  app.description(kDescription);
-  app.footer(kFooter);
+  app.description(kCompareDescription);
+  app.footer(kCompareFooter);
   app.add_option("A", a_file_, "what B is held against: a trace (.rtrace) or a result (JSON)")->required();
   app.add_option("B", b_file_, "what is judged")->required();
   app.add_option("--gate", gate_text_,

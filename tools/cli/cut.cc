@@ -13,12 +13,12 @@
 namespace reprise::cli {
 namespace {
 
-constexpr char kDescription[] =
+constexpr char kCutDescription[] =
     "Writes the part of FILE between --from and --to to OUT, so that it still replays: OUT begins at the start of the\n"
     "session or at the newest snapshot at or before --from, so perhaps earlier than asked, and says where.\n"
     "A position is a step's number (1200), or a time after the first session began, with its unit (1.5s, 800ms,\n"
     "20us). OUT is overwritten when it exists, unless it is FILE itself.";
-constexpr char kFooter[] =
+constexpr char kCutFooter[] =
     "examples\n"
     "  reprise cut run.rtrace -o part.rtrace --from 10s --to 12.5s\n"
     "  reprise cut run.rtrace -o part.rtrace --to 50000\n\n"
@@ -88,8 +88,8 @@ class Cut final : public Command {
 };
 
 void Cut::declare(CLI::App& app) {
-  app.description(kDescription);
-  app.footer(kFooter);
+  app.description(kCutDescription);
+  app.footer(kCutFooter);
   app.add_option("FILE", file_, "a trace (.rtrace)")->required();
   app.add_option("-o,--output", out_, "the new trace")->type_name("OUT")->required();
   app.add_option("--from", from_, "first step or time (default: the start)")->type_name("POS");

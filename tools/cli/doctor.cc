@@ -16,12 +16,12 @@ namespace {
 using live::Finding;
 using Verdict = live::Finding::Verdict;
 
-constexpr char kDescription[] =
+constexpr char kDoctorDescription[] =
     "Says whether a policy can schedule this machine: kernel, rights, another scheduler that is in the way. With "
     "--fix\n"
     "settings of the host that a run which crashed has left changed are put back.\n"
     "+ is good, - is worth knowing, ! has to be mended first.";
-constexpr char kFooter[] =
+constexpr char kDoctorFooter[] =
     "examples\n"
     "  reprise doctor\n"
     "  sudo reprise doctor --fix\n\n"
@@ -101,8 +101,8 @@ std::string mark(const Console& console, Verdict verdict) {
 class Doctor final : public Command {
  public:
   void declare(CLI::App& app) override {
-    app.description(kDescription);
-    app.footer(kFooter);
+    app.description(kDoctorDescription);
+    app.footer(kDoctorFooter);
     app.add_flag("--fix", fix_, "put back settings of the host that a crashed run has left changed");
   }
   Expected<ExitCode> run(Console&) override;

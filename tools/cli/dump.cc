@@ -14,12 +14,12 @@ namespace {
 
 using trace::Item;
 
-constexpr char kDescription[] =
+constexpr char kDumpDescription[] =
     "Prints what FILE holds in the order of time: steps with the engine's events and its decisions, and the\n"
     "kernel's events between them. Where sessions begin and end and where something is missing is always said.\n"
     "Without a choice of kinds all is printed; with a range of steps, only steps. --from-ms and --to-ms count from\n"
     "the first session's start. Times are seconds since boot, in JSON ns.";
-constexpr char kFooter[] =
+constexpr char kDumpFooter[] =
     "examples\n"
     "  reprise dump run.rtrace --steps --from-step 1200 --limit 20\n"
     "  reprise dump run.rtrace --tid 4711 --from-ms 500 --to-ms 600\n"
@@ -315,8 +315,8 @@ class Dump final : public Command {
 };
 
 void Dump::declare(CLI::App& app) {
-  app.description(kDescription);
-  app.footer(kFooter);
+  app.description(kDumpDescription);
+  app.footer(kDumpFooter);
   app.add_option("FILE", file_, "a trace (.rtrace)")->required();
   app.add_flag("--steps", steps_, "steps with the engine's events and its decisions");
   app.add_flag("--events", events_, "the kernel's events");

@@ -11,7 +11,7 @@
 namespace reprise::cli {
 namespace {
 
-constexpr char kDescription[] =
+constexpr char kExportDescription[] =
     "Writes what FILE holds in another format, which the ending of OUT chooses:\n"
     "  .pftrace  Perfetto: CPUs, threads, queue and scheduler's steps on a timeline (ui.perfetto.dev)\n"
     "  .csv      a row per kernel event, with a header\n"
@@ -20,7 +20,7 @@ constexpr char kDescription[] =
     "--anonymize takes out names of tasks, tids, wall clock and build strings. Policy, decisions and times stay, so "
     "an\n"
     ".rtrace still replays. OUT is overwritten when it exists, unless it is FILE itself.";
-constexpr char kFooter[] =
+constexpr char kExportFooter[] =
     "examples\n"
     "  reprise export run.rtrace -o run.pftrace\n"
     "  reprise export run.rtrace -o share.rtrace --anonymize && reprise replay share.rtrace\n\n"
@@ -30,8 +30,8 @@ constexpr char kFooter[] =
 class Export final : public Command {
  public:
   void declare(CLI::App& app) override {
-    app.description(kDescription);
-    app.footer(kFooter);
+    app.description(kExportDescription);
+    app.footer(kExportFooter);
     app.add_option("FILE", file_, "a trace (.rtrace)")->required();
     app.add_option("-o,--output", out_, "what to write; its ending says in which format")->type_name("OUT")->required();
     app.add_flag("--anonymize", anonymize_, "leave out what tells whose trace it is");

@@ -11,14 +11,14 @@
 namespace reprise::cli {
 namespace {
 
-constexpr char kDescription[] =
+constexpr char kFidelityDescription[] =
     "Simulates the recorded policy on the recorded workload and holds each metric against the recording. What a "
     "metric\n"
     "may be off is fixed beforehand. Two controls show that the comparison can fail: run times 1.3 times as long, and\n"
     "another policy, have to be rejected, or the result is void. Several recordings of one workload count as one: "
     "medians\n"
     "are compared, and the spread between the recordings is allowed.";
-constexpr char kFooter[] =
+constexpr char kFidelityFooter[] =
     "examples\n"
     "  reprise fidelity run.rtrace\n"
     "  reprise fidelity run.rtrace --costs-from other.rtrace      costs fitted on another recording\n"
@@ -29,8 +29,8 @@ constexpr char kFooter[] =
 class FidelityCommand final : public Command {
  public:
   void declare(CLI::App& app) override {
-    app.description(kDescription);
-    app.footer(kFooter);
+    app.description(kFidelityDescription);
+    app.footer(kFidelityFooter);
     app.add_option("FILE", files_, "traces (.rtrace) of one workload")->required();
     app.add_option("--costs-from", costs_from_, "fit the costs on this recording instead")->type_name("FILE");
     add_number(app, "--session", session_, {"N", 1, 1'000'000, false}, "of the traces; the first when not given");

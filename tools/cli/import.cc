@@ -12,13 +12,13 @@
 namespace reprise::cli {
 namespace {
 
-constexpr char kDescription[] =
+constexpr char kImportDescription[] =
     "Makes a trace from FILE, the text that `perf script` prints of a `perf sched record`, or `trace-cmd report`, or "
     "the\n"
     "kernel's own trace file. The trace is like one of `reprise record --no-syscalls`: who woke whom and what ran "
     "where.\n"
     "What is not understood is counted and said. OUT is overwritten when it exists, unless it is FILE itself.";
-constexpr char kFooter[] =
+constexpr char kImportFooter[] =
     "examples\n"
     "  perf sched record -o perf.data -- make; perf script --ns -i perf.data > run.txt\n"
     "  reprise import run.txt -o run.rtrace\n"
@@ -29,8 +29,8 @@ constexpr char kFooter[] =
 class Import final : public Command {
  public:
   void declare(CLI::App& app) override {
-    app.description(kDescription);
-    app.footer(kFooter);
+    app.description(kImportDescription);
+    app.footer(kImportFooter);
     app.add_option("FILE", file_, "text of perf script or trace-cmd report")->required();
     app.add_option("-o,--output", out_, "the trace (.rtrace)")->type_name("OUT")->required();
   }

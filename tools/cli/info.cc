@@ -14,10 +14,10 @@
 namespace reprise::cli {
 namespace {
 
-constexpr char kDescription[] =
+constexpr char kInfoDescription[] =
     "Shows what FILE holds: sessions (one per attach), policy and options, the code, kernel and machine that made it,\n"
     "counts, losses and snapshots. All of the file is read and every checksum verified.";
-constexpr char kFooter[] =
+constexpr char kInfoFooter[] =
     "examples\n"
     "  reprise info run.rtrace\n"
     "  reprise info run.rtrace --metrics --latency\n"
@@ -226,8 +226,8 @@ void show_session(Console& console, const SessionSummary& session, std::size_t n
 class Info final : public Command {
  public:
   void declare(CLI::App& app) override {
-    app.description(kDescription);
-    app.footer(kFooter);
+    app.description(kInfoDescription);
+    app.footer(kInfoFooter);
     app.add_option("FILE", file_, "a trace (.rtrace)")->required();
     app.add_flag("--metrics", metrics_, "latencies, slices, switches, fairness of each session");
     app.add_flag("--latency", latency_, "a row per task, laid out as perf sched latency");

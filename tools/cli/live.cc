@@ -14,13 +14,13 @@
 namespace reprise::cli {
 namespace {
 
-constexpr char kDescription[] =
+constexpr char kLiveDescription[] =
     "Loads the dispatcher into the kernel and schedules this machine with a policy, until COMMAND ends, --duration\n"
     "has passed or ^C; then the kernel's default scheduler is back, as it is after a crash. With --record, all that "
     "is\n"
     "needed to decide again goes to a trace. Needs root and a kernel with sched_ext (reprise doctor).\n"
     "Messages and statistics go to stderr; with --json, COMMAND's stdout does, too.";
-constexpr char kFooter[] =
+constexpr char kLiveFooter[] =
     "examples\n"
     "  sudo reprise live --policy vruntime --record run.rtrace -- hackbench -l 1000\n"
     "  sudo reprise live --policy fifo:slice_us=2000 --duration 10 --stats 1\n"
@@ -77,8 +77,8 @@ class Live final : public Command {
 };
 
 void Live::declare(CLI::App& app) {
-  app.description(kDescription);
-  app.footer(stats_legend() + "\n\n" + kFooter);
+  app.description(kLiveDescription);
+  app.footer(stats_legend() + "\n\n" + kLiveFooter);
   app.add_option(
          "-p,--policy", policy_,
          "what decides, as NAME or NAME:KEY=VALUE,... (reprise policies lists them), or as the path of a shared object")

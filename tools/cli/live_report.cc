@@ -38,7 +38,7 @@ u64 decided_by_dispatcher(const wire_cpu_counters& c) {
 
 u64 tasks_run(const wire_cpu_counters& c) { return c.switches - c.scheduler_runs; }
 
-constexpr char kColumns[] = "{:>8} {:>7} {:>6} {:>9} {:>9} {:>8} {:>9} {:>7} {:>6} {:>9} {:>6}";
+constexpr char kStatsColumns[] = "{:>8} {:>7} {:>6} {:>9} {:>9} {:>8} {:>9} {:>7} {:>6} {:>9} {:>6}";
 
 Json stats_json(const live::LiveStats& stats) {
   Json counters = Json::object();
@@ -115,15 +115,15 @@ std::string stats_legend() {
 std::string StatsTable::line(const live::LiveStats& now) {
   std::string text;
   if (lines_++ % kHeaderEvery == 0)
-    text = fmt::format(kColumns, "time s", "running", "queued", "scheduled", "user", "kernel", "cancelled", "bounced",
-                       "failed", "congested", "faults") +
+    text = fmt::format(kStatsColumns, "time s", "running", "queued", "scheduled", "user", "kernel", "cancelled",
+                       "bounced", "failed", "congested", "faults") +
            '\n';
   const wire_cpu_counters& a = last_.dispatcher;
   const wire_cpu_counters& b = now.dispatcher;
   const u64 faults = now.page_faults_minor + now.page_faults_major;
   const u64 faults_before = last_.page_faults_minor + last_.page_faults_major;
-  text += fmt::format(kColumns, fmt::format("{:.1f}", static_cast<double>(now.time_ns) / 1e9), now.running, now.queued,
-                      tasks_run(b) - tasks_run(a), b.inserted - a.inserted,
+  text += fmt::format(kStatsColumns, fmt::format("{:.1f}", static_cast<double>(now.time_ns) / 1e9), now.running,
+                      now.queued, tasks_run(b) - tasks_run(a), b.inserted - a.inserted,
                       decided_by_dispatcher(b) - decided_by_dispatcher(a), b.cancelled - a.cancelled,
                       b.bounced - a.bounced, b.failed - a.failed, b.congested - a.congested, faults - faults_before);
   last_ = now;

@@ -10,10 +10,10 @@
 namespace reprise::cli {
 namespace {
 
-constexpr char kDescription[] =
+constexpr char kPoliciesDescription[] =
     "Lists the policies with their options: unit, range and default of each. An option is given with the policy, as\n"
     "in --policy vruntime:slice_us=3000. Of a shared object also says whether it fits and may be used.";
-constexpr char kFooter[] =
+constexpr char kPoliciesFooter[] =
     "examples\n"
     "  reprise policies\n"
     "  reprise policies vruntime --json\n"
@@ -47,8 +47,8 @@ void show(Console& console, const PolicyInfo& policy) {
 class Policies final : public Command {
  public:
   void declare(CLI::App& app) override {
-    app.description(kDescription);
-    app.footer(kFooter);
+    app.description(kPoliciesDescription);
+    app.footer(kPoliciesFooter);
     app.add_option("NAME", name_, "only this one; or the path of a shared object");
   }
   Expected<ExitCode> run(Console&) override;

@@ -13,12 +13,12 @@
 namespace reprise::cli {
 namespace {
 
-constexpr char kDescription[] =
+constexpr char kRecordDescription[] =
     "Records who woke whom, what ran where and for how long, interrupts, timers, and the system calls by which tasks\n"
     "wait and wake, until COMMAND ends, --duration has passed or ^C. Changes nothing and needs no sched_ext: any "
     "kernel\n"
     "with BTF will do. Needs root. Messages go to stderr; with --json, COMMAND's stdout does, too.";
-constexpr char kFooter[] =
+constexpr char kRecordFooter[] =
     "examples\n"
     "  sudo reprise record -o run.rtrace -- make -j8\n"
     "  sudo reprise record -o run.rtrace --duration 10\n"
@@ -29,8 +29,8 @@ constexpr char kFooter[] =
 class Record final : public Command {
  public:
   void declare(CLI::App& app) override {
-    app.description(kDescription);
-    app.footer(kFooter);
+    app.description(kRecordDescription);
+    app.footer(kRecordFooter);
     app.add_option("-o,--output", path_, "record into FILE; one that exists is overwritten")
         ->type_name("FILE")
         ->required();

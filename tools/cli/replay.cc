@@ -17,11 +17,11 @@
 namespace reprise::cli {
 namespace {
 
-constexpr char kDescription[] =
+constexpr char kReplayDescription[] =
     "Feeds the inputs that FILE holds to an engine again and compares every decision with the recorded one: CPU,\n"
     "slice, vtime and flags, field by field. With --policy it asks how often another policy would have decided\n"
     "alike; what the machine would then have done is not what a replay can tell.";
-constexpr char kFooter[] =
+constexpr char kReplayFooter[] =
     "examples\n"
     "  reprise replay run.rtrace                             are all decisions identical?\n"
     "  reprise replay run.rtrace --policy vruntime:slice_us=3000\n"
@@ -83,8 +83,8 @@ class Replay final : public Command {
 };
 
 void Replay::declare(CLI::App& app) {
-  app.description(kDescription);
-  app.footer(kFooter);
+  app.description(kReplayDescription);
+  app.footer(kReplayFooter);
   app.add_option("FILE", file_, "a trace (.rtrace)")->required();
   app.add_option("-p,--policy", options_.policy,
                  "another policy instead of the recorded one, as NAME:KEY=VALUE,..., or a shared object's path")

@@ -14,11 +14,11 @@
 namespace reprise::cli {
 namespace {
 
-constexpr char kWhatItReads[] =
+constexpr char kWhatCompareReads[] =
     "compare reads traces and what sim --json, info --metrics --json and fidelity --json wrote";
 constexpr std::size_t kMaxResultBytes = 256u << 20;
 
-std::unexpected<Error> bad(const std::string& file, std::string what, std::string hint = kWhatItReads) {
+std::unexpected<Error> bad(const std::string& file, std::string what, std::string hint = kWhatCompareReads) {
   return fail(ExitCode::kBadInput, std::move(what), file, std::move(hint));
 }
 
@@ -131,7 +131,8 @@ Expected<Result> read_trace(const std::string& file, Console& console) {
   auto reader = open_trace(file);
   if (!reader) {
     Error error = reader.error();
-    if (error.code == ExitCode::kBadInput) error.hint += (error.hint.empty() ? "" : "; ") + std::string(kWhatItReads);
+    if (error.code == ExitCode::kBadInput)
+      error.hint += (error.hint.empty() ? "" : "; ") + std::string(kWhatCompareReads);
     return std::unexpected(std::move(error));
   }
   Result result{.file = file, .kind = "trace", .table = sim::metric_table(), .runs = {}};
@@ -167,7 +168,7 @@ Expected<Result> read_result(const std::string& file, Console& console) {
   auto result = read_document(file, text, console);
   if (result && result->runs.empty())
     return bad(file, "holds no metrics",
-               result->kind == "info" ? "reprise info --metrics --json writes them" : kWhatItReads);
+               result->kind == "info" ? "reprise info --metrics --json writes them" : kWhatCompareReads);
   return result;
 }
 

@@ -21,7 +21,7 @@
 namespace reprise::cli {
 namespace {
 
-constexpr char kDescription[] =
+constexpr char kSimDescription[] =
     "Runs the workload of FILE again, in simulated time, on a model of the kernel that hosts the dispatcher: what "
     "each\n"
     "task does and waits for comes from the recording, when it runs is up to the policy. Every combination of the "
@@ -30,7 +30,7 @@ constexpr char kDescription[] =
     "without\n"
     "a machine gets 4 CPUs.\n"
     "A policy is one of `reprise policies`, or eevdf: the kernel's own, without a scheduler in user space.";
-constexpr char kFooter[] =
+constexpr char kSimFooter[] =
     "examples\n"
     "  reprise sim run.rtrace --policy fifo,vruntime,eevdf\n"
     "  reprise sim run.rtrace --policy vruntime:slice_us=3000 --cpus 1,2,4 --seed 1-5 --json\n"
@@ -70,8 +70,8 @@ class Sim final : public Command {
 };
 
 void Sim::declare(CLI::App& app) {
-  app.description(kDescription);
-  app.footer(kFooter);
+  app.description(kSimDescription);
+  app.footer(kSimFooter);
   app.add_option("FILE", file_, "a trace (.rtrace), or a workload as rt-app takes it (.json)");
   app.add_option("--load", generator_,
                  fmt::format("a generated workload instead of FILE, as NAME:TASKS; NAME is one of {}",

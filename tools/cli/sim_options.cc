@@ -45,13 +45,13 @@ std::string fault_names() {
   return names;
 }
 
-struct Pair {
+struct NamedValue {
   std::string_view name;
   u64 value;
 };
 // "name=value,name=value"
-Expected<std::vector<Pair>> parse_pairs(std::string_view option, const std::vector<std::string>& texts) {
-  std::vector<Pair> pairs;
+Expected<std::vector<NamedValue>> parse_pairs(std::string_view option, const std::vector<std::string>& texts) {
+  std::vector<NamedValue> pairs;
   for (const std::string& text : texts) {
     for (std::string_view rest = text; !rest.empty();) {
       const std::string_view item = rest.substr(0, rest.find(','));
@@ -150,7 +150,7 @@ Expected<void> SimSelection::parse() {
   }
   auto costs = parse_pairs("--cost", cost_text_);
   if (!costs) return std::unexpected(costs.error());
-  for (const Pair& pair : *costs) {
+  for (const NamedValue& pair : *costs) {
     std::string_view name = pair.name;
     if (name.ends_with("_ns")) name.remove_suffix(3);
     std::vector<std::string_view> names;
@@ -165,7 +165,7 @@ Expected<void> SimSelection::parse() {
   }
   auto faults = parse_pairs("--fault", fault_text_);
   if (!faults) return std::unexpected(faults.error());
-  for (const Pair& pair : *faults) {
+  for (const NamedValue& pair : *faults) {
     const auto at = std::ranges::find(kFaults, pair.name, &FaultField::name);
     if (at == std::end(kFaults))
       return fail(ExitCode::kUsage, fmt::format("--fault: no fault '{}'", pair.name), {}, "one of " + fault_names());

@@ -18,7 +18,7 @@ namespace {
 
 constexpr u32 kCpusDefault = 4;  // of a workload that comes without a machine
 constexpr u32 kMaxGenerated = 10'000'000;
-constexpr char kWhatItReads[] = "sim takes traces (.rtrace) and files of rt-app (.json)";
+constexpr char kWhatSimReads[] = "sim takes traces (.rtrace) and files of rt-app (.json)";
 
 Expected<sim::Program> generated(const std::string& text, u64 seed) {
   const std::size_t colon = text.find(':');
@@ -53,7 +53,7 @@ Expected<sim::Program> from_rtapp(const std::string& file, u32 cpus) {
   if (in.bad()) return fail(ExitCode::kIo, fmt::format("cannot be read: {}", std::strerror(errno)), file);
   if (text.find("\"schema\"") < 20 && text.find("\"reprise.") < 40)
     return fail(ExitCode::kBadInput, "is a result that reprise wrote, and no workload", file,
-                fmt::format("{}; reprise compare reads results", kWhatItReads));
+                fmt::format("{}; reprise compare reads results", kWhatSimReads));
   return sim::read_rtapp(text, file, {.cpus = cpus});
 }
 
@@ -103,7 +103,7 @@ Expected<WorkloadSource> load_workload(const std::string& file, const std::strin
     auto loaded = recorded(file, {.session = selection.session, .fit = !selection.default_costs, .costs = costs});
     if (!loaded) {
       Error error = loaded.error();
-      if (kind == FileKind::kOther && error.code == ExitCode::kBadInput) error.hint = kWhatItReads;
+      if (kind == FileKind::kOther && error.code == ExitCode::kBadInput) error.hint = kWhatSimReads;
       return std::unexpected(std::move(error));
     }
     warn(*loaded, file, console);
