@@ -26,7 +26,7 @@ class CsvRow final : public EventFieldSink {
   /// A comm may hold anything: bytes that are not printable come as \xNN, so that a row stays a line.
   static std::string quoted(std::string_view raw) {
     char comm[16] = {};
-    std::memcpy(comm, raw.data(), std::min<std::size_t>(raw.size(), sizeof comm));
+    raw.copy(comm, sizeof comm);
     std::string text = printable_comm(comm);
     // What a spreadsheet would take for a formula gets quotes, too; what it then makes of it is its own affair.
     if (text.find_first_of(",\"=+@") == std::string::npos) return text;

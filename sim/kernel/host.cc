@@ -127,7 +127,10 @@ void free_slot_give(u32 index) {
   }
   m.free_slots.push_back(index);
 }
-task_context* context_of(task_struct* p) { return task_of(p).has_context ? &task_of(p).context : nullptr; }
+task_context* context_of(task_struct* p) {
+  if (p == &machine().idle_task) return nullptr;  // which is no Task, and was never initialised for the dispatcher
+  return task_of(p).has_context ? &task_of(p).context : nullptr;
+}
 task_context* context_make(task_struct* p) {
   task_of(p).has_context = true;
   return &task_of(p).context;

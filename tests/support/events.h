@@ -12,7 +12,7 @@
 namespace reprise::test {
 
 /// Tids that tests give to the user of a slot when they do not care.
-[[nodiscard]] inline i32 tid_of(TaskSlot slot) { return static_cast<i32>(slot) + 1000; }
+[[nodiscard]] inline i32 tid_of(TaskSlot slot) { return static_cast<i32>(slot % 1'000'000) + 1000; }
 
 [[nodiscard]] inline Event event(EventType type, TaskSlot slot, u64 time_ns = 0) {
   Event event;
