@@ -18,6 +18,7 @@
 // stands there.
 #include <algorithm>
 
+#include "scheduler/core/check.h"
 #include "scheduler/core/list.h"
 #include "scheduler/core/policy.h"
 #include "scheduler/policies/place.h"
@@ -95,7 +96,10 @@ class Mlfq final : public Policy {
   }
 
  private:
-  [[nodiscard]] u64 slice_ns(u32 level) const { return std::min(slice_ns_ << level, slice_max_ns_); }
+  [[nodiscard]] u64 slice_ns(u32 level) const {
+    REPRISE_CHECK(level < levels_);
+    return std::min(slice_ns_ << level, slice_max_ns_);
+  }
   [[nodiscard]] u64 allotment_ns(u32 level, u32 weight) const {
     return std::max<u64>(slice_ns(level) * weight / kWeightDefault, 1);
   }
