@@ -2,6 +2,32 @@
 #include "sim/kernel/machine.h"
 
 namespace reprise::sim {
+namespace {
+
+constexpr FaultField kFaults[] = {
+    {"late", 1000, 1, [](FaultOptions& f, u64 v) { f.late_per_mille = static_cast<u32>(v); },
+     "per mille of steps that take longer"},
+    {"late_us", 10'000'000, kNsPerUs, [](FaultOptions& f, u64 v) { f.late_ns = v; }, "by up to so much"},
+    {"lost", 1000, 1, [](FaultOptions& f, u64 v) { f.lost_per_mille = static_cast<u32>(v); },
+     "per mille of events that find no room on the way up"},
+    {"full", 1000, 1, [](FaultOptions& f, u64 v) { f.full_per_mille = static_cast<u32>(v); },
+     "per mille of steps with room for one decision"},
+    {"busy", 1000, 1, [](FaultOptions& f, u64 v) { f.busy_per_mille = static_cast<u32>(v); },
+     "per mille of drains that find another CPU at it"},
+    {"requeue", 1000, 1, [](FaultOptions& f, u64 v) { f.requeue_per_mille = static_cast<u32>(v); },
+     "per mille of insertions whose task is dequeued meanwhile"},
+    {"stale", 1000, 1, [](FaultOptions& f, u64 v) { f.stale_per_mille = static_cast<u32>(v); },
+     "per mille of decisions that come twice"},
+    {"hotplug_ms", 1'000'000, kNsPerMs, [](FaultOptions& f, u64 v) { f.hotplug_every_ns = v; },
+     "a CPU goes or comes this often"},
+    {"storm_ms", 1'000'000, kNsPerMs, [](FaultOptions& f, u64 v) { f.storm_every_ns = v; },
+     "an interrupt storm begins this often"},
+    {"storm_us", 1'000'000, kNsPerUs, [](FaultOptions& f, u64 v) { f.storm_ns = v; }, "and takes so long"},
+};
+
+}  // namespace
+
+std::span<const FaultField> fault_fields() { return kFaults; }
 
 bool Machine::fault(u32 per_mille) {
   if (!fault_random.chance(per_mille, 1000)) return false;

@@ -3,6 +3,9 @@
 // follow from the simulation's seed; 0 switches one off.
 #pragma once
 
+#include <span>
+#include <string_view>
+
 #include "scheduler/core/types.h"
 
 namespace reprise::sim {
@@ -23,5 +26,15 @@ struct FaultOptions {
            stale_per_mille || hotplug_every_ns || storm_every_ns;
   }
 };
+
+/// A fault by its name, as command lines and suites give it.
+struct FaultField {
+  std::string_view name;
+  u64 max;
+  u64 scale;  // from the given number to what `set` takes
+  void (*set)(FaultOptions&, u64);
+  std::string_view summary;
+};
+[[nodiscard]] std::span<const FaultField> fault_fields();
 
 }  // namespace reprise::sim

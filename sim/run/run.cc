@@ -2,6 +2,7 @@
 #include "sim/run/run.h"
 
 #include <algorithm>
+#include <unordered_map>
 
 #include "scheduler/core/hash.h"
 
@@ -102,9 +103,16 @@ Expected<RunResult> run(const Program& program, const RunOptions& options, Event
   const u64 hashes[] = {kernel.hash(), workload.state_hash()};
   result.state_hash = hash_bytes(std::as_bytes(std::span(hashes)));
   result.task_cpu_ns.resize(program.tasks.size());
+  std::unordered_map<i32, u32> entry_of_tid;  // looked up, never walked over
   for (TaskId id = 0; id < kernel.tasks(); ++id) {
     const u32 entry = workload.program_of(id);
-    if (entry != kNoTaskId) result.task_cpu_ns[entry] += kernel.cpu_time(id);
+    if (entry == kNoTaskId) continue;
+    result.task_cpu_ns[entry] += kernel.cpu_time(id);
+    entry_of_tid[kernel.tid_of(id)] = entry;
+  }
+  for (const TaskMetrics& task : result.metrics.tasks) {
+    const auto at = entry_of_tid.find(task.tid);
+    result.task_entry.push_back(at == entry_of_tid.end() ? kNoTaskId : at->second);
   }
   return result;
 }

@@ -37,6 +37,7 @@ struct RunResult {
   u32 stuck = 0;                   // tasks that waited for what nobody would give, when nothing could move any more
   std::string waiting;             // who they were and what for, a line each
   std::vector<u64> task_cpu_ns;    // by entry of Program::tasks, all that were made from it together
+  std::vector<u32> task_entry;     // of metrics.tasks: entry of Program::tasks; kNoTaskId: none
   std::vector<std::string> notes;  // what restricts the result, in sentences
 };
 

@@ -10,15 +10,12 @@
 #include <thread>
 
 namespace reprise::sim {
-namespace {
 
 u32 usable_cpus() {
   cpu_set_t set;
   if (sched_getaffinity(0, sizeof set, &set) != 0) return std::max(1u, std::thread::hardware_concurrency());
   return static_cast<u32>(std::max(1, CPU_COUNT(&set)));
 }
-
-}  // namespace
 
 std::vector<JobResult> sweep(const std::vector<Job>& jobs, u32 threads, const std::function<void(std::size_t)>& done) {
   std::vector<JobResult> results(jobs.size());

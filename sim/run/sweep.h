@@ -9,6 +9,9 @@
 
 namespace reprise::sim {
 
+/// CPUs that this process may use.
+[[nodiscard]] u32 usable_cpus();
+
 struct Job {
   const Program* program = nullptr;  // outlives the sweep
   RunOptions options;

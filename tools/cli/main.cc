@@ -20,6 +20,8 @@ constexpr CommandRow kCommands[] = {
     {"record", "record what this machine does under the scheduler that it has", make_record},
     {"replay", "decide a trace again and compare every decision", make_replay},
     {"sim", "run a recorded workload again under any policy, on a model of the kernel", make_sim},
+    {"test", "hold policies to a suite of workloads, and to results that were approved", make_test},
+    {"shrink", "make a failing case small", make_shrink},
     {"fidelity", "simulated against recorded, metric by metric", make_fidelity},
     {"compare", "two traces or results, metric by metric, with gates", make_compare},
     {"info", "what a trace holds, who made it and on what", make_info},

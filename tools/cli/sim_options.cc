@@ -12,36 +12,10 @@ namespace {
 
 constexpr std::size_t kMaxNumbers = 10'000;
 
-struct FaultField {
-  std::string_view name;
-  u64 max, scale;
-  void (*set)(sim::FaultOptions&, u64);
-  std::string_view summary;
-};
-constexpr FaultField kFaults[] = {
-    {"late", 1000, 1, [](sim::FaultOptions& f, u64 v) { f.late_per_mille = static_cast<u32>(v); },
-     "per mille of steps that take longer"},
-    {"late_us", 10'000'000, kNsPerUs, [](sim::FaultOptions& f, u64 v) { f.late_ns = v; }, "by up to so much"},
-    {"lost", 1000, 1, [](sim::FaultOptions& f, u64 v) { f.lost_per_mille = static_cast<u32>(v); },
-     "per mille of events that find no room on the way up"},
-    {"full", 1000, 1, [](sim::FaultOptions& f, u64 v) { f.full_per_mille = static_cast<u32>(v); },
-     "per mille of steps with room for one decision"},
-    {"busy", 1000, 1, [](sim::FaultOptions& f, u64 v) { f.busy_per_mille = static_cast<u32>(v); },
-     "per mille of drains that find another CPU at it"},
-    {"requeue", 1000, 1, [](sim::FaultOptions& f, u64 v) { f.requeue_per_mille = static_cast<u32>(v); },
-     "per mille of insertions whose task is dequeued meanwhile"},
-    {"stale", 1000, 1, [](sim::FaultOptions& f, u64 v) { f.stale_per_mille = static_cast<u32>(v); },
-     "per mille of decisions that come twice"},
-    {"hotplug_ms", 1'000'000, kNsPerMs, [](sim::FaultOptions& f, u64 v) { f.hotplug_every_ns = v; },
-     "a CPU goes or comes this often"},
-    {"storm_ms", 1'000'000, kNsPerMs, [](sim::FaultOptions& f, u64 v) { f.storm_every_ns = v; },
-     "an interrupt storm begins this often"},
-    {"storm_us", 1'000'000, kNsPerUs, [](sim::FaultOptions& f, u64 v) { f.storm_ns = v; }, "and takes so long"},
-};
-
 std::string fault_names() {
   std::string names;
-  for (const FaultField& field : kFaults) names += fmt::format("{}{}", names.empty() ? "" : ", ", field.name);
+  for (const sim::FaultField& field : sim::fault_fields())
+    names += fmt::format("{}{}", names.empty() ? "" : ", ", field.name);
   return names;
 }
 
@@ -166,8 +140,8 @@ Expected<void> SimSelection::parse() {
   auto faults = parse_pairs("--fault", fault_text_);
   if (!faults) return std::unexpected(faults.error());
   for (const NamedValue& pair : *faults) {
-    const auto at = std::ranges::find(kFaults, pair.name, &FaultField::name);
-    if (at == std::end(kFaults))
+    const auto at = std::ranges::find(sim::fault_fields(), pair.name, &sim::FaultField::name);
+    if (at == sim::fault_fields().end())
       return fail(ExitCode::kUsage, fmt::format("--fault: no fault '{}'", pair.name), {}, "one of " + fault_names());
     if (pair.value > at->max)
       return fail(ExitCode::kUsage, fmt::format("--fault: {} is out of range; 0..{}", pair.name, at->max));

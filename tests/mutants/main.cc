@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// reprise_mutants: runs a suite with one broken policy after the other in the place of the real one, and shows which
+// the suite notices, and by which case.
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <cmath>
+#include <string>
+#include <vector>
+
+#include "sim/suite/run_suite.h"
+#include "tests/mutants/mutants.h"
+#include "tools/cli/suite_policies.h"
+
+namespace reprise {
+namespace {
+
+constexpr char kUsage[] =
+    "usage: reprise_mutants SUITE.toml [--mutant NAME]... [--short] [-j N]\n"
+    "exit status: 0 at least 95 % were noticed, 1 fewer, 2 usage\n";
+constexpr std::size_t kCasesShown = 3;
+
+struct Arguments {
+  std::string suite;
+  std::vector<std::string> mutants;
+  bool without_long = false;
+  u32 processes = 0;
+};
+
+bool parse(int argc, char** argv, Arguments& out) {
+  for (int i = 1; i < argc; ++i) {
+    const std::string_view word = argv[i];
+    const bool more = i + 1 < argc;
+    if (word == "--mutant" && more)
+      out.mutants.emplace_back(argv[++i]);
+    else if (word == "--short")
+      out.without_long = true;
+    else if (word == "-j" && more)
+      out.processes = static_cast<u32>(atoi(argv[++i]));
+    else if (!word.starts_with('-') && out.suite.empty())
+      out.suite = word;
+    else
+      return false;
+  }
+  return !out.suite.empty();
+}
+
+// The real policy's name and options, the mutant's code.
+Expected<sim::SuitePolicy> find_mutated(const Mutant& mutant, std::string_view text) {
+  auto found = cli::find_suite_policy(text);
+  if (!found || !found->info || found->info->name != mutant.policy) return found;
+  auto options = Options::parse(mutant.info->options, found->options.text());
+  if (!options) return std::unexpected(options.error());
+  found->info = mutant.info;
+  found->options = *options;
+  return found;
+}
+
+struct Outcome {
+  bool caught = false;
+  std::vector<std::string> by;  // the cases that notice it, those that see most first
+  std::size_t cases = 0;
+  std::string how;
+  double largest_change = 0;  // of a gated metric, as a part of its value
+};
+
+Expected<Outcome> try_one(const sim::Suite& suite, const Mutant& mutant, const Arguments& arguments) {
+  sim::SuiteRunOptions options;
+  options.without_long = arguments.without_long;
+  options.processes = arguments.processes;
+  for (const sim::Case& item : suite.cases) {
+    const std::string& policy = suite.setups[item.setup].policy;
+    if (policy.substr(0, policy.find(':')) == mutant.policy && !(item.is_long && arguments.without_long))
+      options.cases.push_back(item.name);
+  }
+  if (options.cases.empty()) return Outcome{};
+  auto report = sim::run_suite(suite, [&mutant](std::string_view text) { return find_mutated(mutant, text); }, options);
+  if (!report) return std::unexpected(report.error());
+  Outcome outcome;
+  std::vector<const sim::CaseReport*> failed;
+  for (const sim::CaseReport& one : report->cases) {
+    if (one.verdict == sim::CaseVerdict::kFail) failed.push_back(&one);
+    for (const sim::Finding& finding : one.findings)
+      if (finding.kind == sim::Finding::Kind::kGate && finding.base != 0)
+        outcome.largest_change =
+            std::max(outcome.largest_change, std::abs((finding.now - finding.base) / finding.base));
+  }
+  std::ranges::sort(failed, {},
+                    [](const sim::CaseReport* r) { return std::pair(-r->findings.front().severity(), r->index); });
+  outcome.caught = !failed.empty();
+  outcome.cases = failed.size();
+  if (outcome.caught) outcome.how = failed.front()->findings.front().sentence;
+  for (std::size_t i = 0; i < std::min(failed.size(), kCasesShown); ++i)
+    outcome.by.push_back(suite.cases[failed[i]->index].name);
+  return outcome;
+}
+
+int run(const Arguments& arguments) {
+  auto suite = sim::read_suite(arguments.suite, cli::find_suite_policy);
+  const auto complain = [](const Error& error) {
+    fmt::print(stderr, "reprise_mutants: {}\n  where: {}\n  what to do: {}\n", error.what, error.where, error.hint);
+    return static_cast<int>(error.code);
+  };
+  if (!suite) return complain(suite.error());
+  u32 tried = 0, caught = 0, subtle = 0, subtle_caught = 0, first = 0, first_caught = 0;
+  for (const Mutant& mutant : mutants()) {
+    if (!arguments.mutants.empty() && std::ranges::find(arguments.mutants, mutant.name) == arguments.mutants.end())
+      continue;
+    auto outcome = try_one(*suite, mutant, arguments);
+    if (!outcome) return complain(outcome.error());
+    ++tried, caught += outcome->caught;
+    if (mutant.subtle) ++subtle, subtle_caught += outcome->caught;
+    if (mutant.first) ++first, first_caught += outcome->caught;
+    fmt::print("{:<9} {:<7} {:<30} {:>3} cases, largest change {:>8.1f} %: {}\n", outcome->caught ? "caught" : "MISSED",
+               mutant.subtle ? "subtle" : "", mutant.name, outcome->cases, outcome->largest_change * 100,
+               fmt::format("{}", fmt::join(outcome->by, ", ")));
+    if (outcome->caught) fmt::print("{:<18}{}\n", "", outcome->how);
+    fflush(stdout);
+  }
+  if (tried == 0) return fmt::print(stderr, "reprise_mutants: no mutant of that name\n"), 2;
+  fmt::print("\n{} of {} caught; subtle {} of {}; written before the thresholds {} of {}, after them {} of {}\n",
+             caught, tried, subtle_caught, subtle, first_caught, first, caught - first_caught, tried - first);
+  return caught * 100 >= tried * 95 ? 0 : 1;
+}
+
+}  // namespace
+}  // namespace reprise
+
+int main(int argc, char** argv) {
+  reprise::Arguments arguments;
+  if (!reprise::parse(argc, argv, arguments)) {
+    fmt::print(stderr, "{}", reprise::kUsage);
+    return 2;
+  }
+  return reprise::run(arguments);
+}
