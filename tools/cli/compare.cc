@@ -165,11 +165,14 @@ Expected<std::vector<Group>> Compare::chosen(const Result& result, const std::st
                                              std::string_view option) const {
   std::vector<Group> groups = groups_of(result, policy);
   if (!groups.empty()) return groups;
-  std::vector<std::string_view> names;
-  for (const ResultRun& run : result.runs)
-    if (std::ranges::find(names, run.policy) == names.end()) names.push_back(run.policy);
+  std::vector<std::string_view> names, bare;  // bare: without options, as people name them
+  for (const ResultRun& run : result.runs) {
+    if (std::ranges::find(names, run.policy) != names.end()) continue;
+    names.push_back(run.policy);
+    bare.push_back(std::string_view(run.policy).substr(0, run.policy.find(':')));
+  }
   return fail(ExitCode::kUsage,
-              fmt::format("{}: {} holds no run of '{}'{}", option, result.file, policy, suggestion(policy, names)), {},
+              fmt::format("{}: {} holds no run of '{}'{}", option, result.file, policy, suggestion(policy, bare)), {},
               fmt::format("it holds {}", fmt::join(names, ", ")));
 }
 
