@@ -135,7 +135,8 @@ void Compare::declare(CLI::App& app) {
   app.add_option("--gate", gate_text_,
                  "sets a gate, as p99_run_delay=10%,50us or mean_slice=5%,1ms,same (less, more or same is better); "
                  "NAME=off takes one out, none all so far; repeatable")
-      ->type_name("NAME=...");
+      ->type_name("NAME=...")
+      ->allow_extra_args(false);
   app.add_option("--policy-a", a_policy_, "only runs of this policy in A; 'recorded' is what sim's runs were made from")
       ->type_name("P");
   app.add_option("--policy-b", b_policy_, "... in B")->type_name("P");

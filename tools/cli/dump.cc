@@ -393,6 +393,7 @@ Expected<ExitCode> Dump::run(Console& console) {
   if (error) summary["error"] = error_json(*error);
   sink.end(summary);
   show_problems(console, reader->problems());
+  if (dumper.shown() == 0 && !error) console.message("{} holds no step and no event of what was asked for", file_);
   if (dumper.full()) console.message("stopped after {} (--limit)", counted(dumper.shown(), "item"));
   if (error) console.error(*error);
   return error ? error->code : ExitCode::kDone;
