@@ -141,12 +141,10 @@ std::optional<FrameHeader> FrameStream::next(const std::function<bool(const Fram
     frame_offset_ = at_;
     at_ = end;
     if (!take_number(header, problems)) continue;
+    if (header.kind != FrameKind::kIndex) last_ns_ = std::max(last_ns_, header.last_ns);
     if (header.kind != FrameKind::kIndex && !wanted(header)) continue;
     if (!read_payload(header, problems)) continue;
     ++frames_;
-    if (header.kind == FrameKind::kSteps || header.kind == FrameKind::kEvents) {
-      last_ns_ = std::max(last_ns_, header.last_ns);
-    }
     if (header.kind != FrameKind::kIndex) return header;
   }
   return std::nullopt;
@@ -221,10 +219,11 @@ void FrameStream::at_bad(ProblemList& problems) {
     return;
   }
   ended_ = true;
-  const std::string last = last_number_ ? fmt::format("frame {}", *last_number_) : "the header";
+  const std::string after =
+      last_number_ ? fmt::format("frame {} at byte {}, last time {}", *last_number_, bad, seconds_text(last_ns_))
+                   : fmt::format("the header at byte {}", bad);
   problems.add(Severity::kDamage, bad,
-               fmt::format("cut after {} at byte {}, last time {}: the {} bytes that follow are no whole frame", last,
-                           bad, seconds_text(last_ns_), size() - bad));
+               fmt::format("cut after {}: the {} bytes that follow are no whole frame", after, size() - bad));
 }
 
 /// The next place from `from` on where a good header or trailer stands; size() when there is none.

@@ -24,14 +24,14 @@ class OrderedEvents {
 
   explicit OrderedEvents(std::function<void(const KernelEvent&)> take) : take_(std::move(take)) {}
   void add(std::span<const KernelEvent>);
-  /// Something else of the recording says that it is that late: events that are older by the window go on.
-  void advance(u64 now_ns);
   /// Hands on what still waits. Then a new session may begin.
   void finish();
   /// Came later than the window allows, and were handed on out of order, with the time that they had.
   [[nodiscard]] u64 late() const { return late_; }
 
  private:
+  /// Events that are older by the window than this one go on.
+  void advance(u64 now_ns);
   void hand_on();
 
   std::function<void(const KernelEvent&)> take_;

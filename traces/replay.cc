@@ -88,6 +88,9 @@ Expected<ReplayResult> Replay::run() {
   }
   if (result_.steps == 0 && in_the_middle_) return std::unexpected(*in_the_middle_);
   if (result_.steps == 0 && result_.gaps.empty() && !result_.contract) {
+    if (reader_.damaged())
+      return fail(ExitCode::kBadInput, "is damaged, and no step of an engine is left to replay", reader_.name(),
+                  "copy the trace again if it was copied, or record a new one");
     return fail(ExitCode::kBadInput, "holds no steps of an engine, so there is nothing to replay", reader_.name(),
                 "record it with `reprise live --record`");
   }

@@ -317,7 +317,7 @@ u32 Machine::dsq_index(u64 id) const {
 std::string Machine::whereabouts(const Task& task) const {
   if (task.ops_state == OpsState::kQueued)
     return "was handed up at " + std::to_string(slots[task.context.slot].changed) + " ns, before step " +
-           std::to_string(task.handed_step) + ", and the policy has not dispatched it since; the last step was " +
+           std::to_string(task.handed_step) + ", and it has not been dispatched since; the last step was " +
            std::to_string(engine_steps);
   if (task.dsq == kNoDsq) return "is in no queue";
   if (task.dsq < cpu_count()) return "waits in the queue of CPU " + std::to_string(task.dsq);

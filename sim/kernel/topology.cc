@@ -11,7 +11,7 @@ namespace {
 const std::string kRange = "nodes, caches per node, cores per cache and threads per core: 1 or more each, at most " +
                            std::to_string(kMaxCpus) + " CPUs in all";
 
-std::string quoted(std::string_view text) { return "\"" + std::string(text.substr(0, 64)) + "\""; }
+std::string quoted(std::string_view text) { return "'" + std::string(text.substr(0, 64)) + "'"; }
 
 }  // namespace
 

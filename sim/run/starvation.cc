@@ -50,6 +50,7 @@ class Watch final : public EventSink, public StepSink {
     last_step_ = input.number;
     for (const Event& event : input.events) {
       if (event.tid != 0) tid_of_[event.task] = event.tid;
+      if (event.type == EventType::kTaskNew) known_as_[event.tid] = trace::comm_view(event.task_new.comm);
       if (event.tid != tid_ || event.type != EventType::kEnqueue) continue;
       forget();
       told_ = Given{.step = input.number, .time_ns = input.now_ns};
@@ -77,14 +78,19 @@ class Watch final : public EventSink, public StepSink {
     const auto found = tid_of_.find(given.decision.task);
     return found == tid_of_.end() ? 0 : found->second;
   }
-  [[nodiscard]] std::string name(i32 tid) const { return fmt::format("{}[{}]", names_.comm(tid), tid); }
+  [[nodiscard]] std::string name(i32 tid) const {
+    std::string_view comm = names_.comm(tid);
+    if (const auto known = known_as_.find(tid); comm.empty() && known != known_as_.end()) comm = known->second;
+    return fmt::format("{}[{}]", comm, tid);
+  }
   [[nodiscard]] static std::string queue(const Decision& decision) {
     return decision.cpu == kAnyCpu ? "any CPU" : fmt::format("CPU {}", decision.cpu);
   }
 
   i32 tid_;
-  trace::TaskNames names_;
-  std::unordered_map<TaskSlot, i32> tid_of_;  // looked up, never walked over
+  trace::TaskNames names_;                         // as the kernel's events say,
+  std::unordered_map<i32, std::string> known_as_;  // and what the policy was told, of tasks that were there before
+  std::unordered_map<TaskSlot, i32> tid_of_;       // looked up, never walked over
   u64 last_step_ = 0;
   std::optional<Given> told_, answer_, passed_;
 };

@@ -96,6 +96,10 @@ Expected<Recording> load(Reader& reader, const ExtractOptions& options) {
   }
   for (const Problem& p : reader.problems())
     if (p.severity != Severity::kNote) out.problems.push_back(p.what);
+  if (!found && !out.problems.empty())
+    return fail(ExitCode::kBadInput,
+                fmt::format("is damaged, and no session {} is left: {}", wanted, out.problems.front()), reader.name(),
+                "copy it again if it was copied, or record a new one");
   if (!found)
     return fail(ExitCode::kBadInput, fmt::format("no session {}", wanted), reader.name(),
                 "reprise info lists the sessions");

@@ -82,6 +82,23 @@ refusals() {
         "$reprise" live --policy "$build/wrong/wrong_clock.so" -- true
 }
 
+# What only shows when it decides: the engine ends it, with policy, task and step.
+breaches() {
+    local how
+    local -a says=('' 'dispatches a task twice: task [0-9]+' 'dispatches a task that it does not hold'
+        'dispatches to CPU [0-9]+ of [0-9]+: task [0-9]+')
+    for how in 1 2 3; do
+        claim "a simulation ends when a policy breaks its contract ($how)" 1 "policy 'breach' ${says[how]}" \
+            "$reprise" sim --load hackbench:40 --policy "$build/wrong/breach.so:how=$how"
+        claim "so does a replay ($how)" 1 "policy 'breach' ${says[how]}" \
+            "$reprise" replay "$sample" --policy "$build/wrong/breach.so:how=$how"
+        claim "and the step and the contract are named ($how)" 1 'step [0-9]+' \
+            "$reprise" replay "$sample" --policy "$build/wrong/breach.so:how=$how"
+        checks=$((checks + 1))
+        grep -q 'scheduler/core/policy.h' "$folder/out" || { failures=$((failures + 1)) && echo "FAILED: no contract ($how)"; }
+    done
+}
+
 # Where the data of a symbol is in the good object.
 offset_of() {
     python3 - "$build/mine.so" "$1" <<'END'
@@ -115,6 +132,7 @@ newcomer() {
 
 used
 refusals
+breaches
 newcomer
 echo "$checks checks, $failures failed"
 [[ $failures == 0 ]]

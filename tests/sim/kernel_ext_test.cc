@@ -470,7 +470,7 @@ TEST(ExtTest, CheckRqForTimeouts_NamesTheStarvedTaskHowLongAndWhoHasIt) {
   EXPECT_GT(step, 10u);
   EXPECT_LT(step, inside(stage).engine_steps);
   EXPECT_NE(error.hint.find("before step " + std::to_string(step)), std::string::npos) << error.hint;
-  EXPECT_NE(error.hint.find("has not dispatched it"), std::string::npos) << error.hint;
+  EXPECT_NE(error.hint.find("has not been dispatched since"), std::string::npos) << error.hint;
 }
 
 TEST(ExtTest, CheckRqForTimeouts_APolicyThatNeverDispatchesIsThrownOutInSimulatedTime) {

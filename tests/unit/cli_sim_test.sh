@@ -1,12 +1,14 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-only
 # cli_sim_test.sh REPRISE ODD_TRACES TRACE...: sim and compare with wrong and right input; checks exit codes, messages
-# and JSON. ODD_TRACES is the program that writes traces that lack something.
+# and JSON. ODD_TRACES is the program that writes traces that lack something. The first TRACE is simulated; dump has to
+# put each in order.
 
 # shellcheck source=tests/unit/cli_lib.sh
 source "$(dirname "${BASH_SOURCE[0]}")/cli_lib.sh"
 odd=$2
 trace=$3
+traces=("${@:3}")
 
 # rtapp NAME: a file of that name from stdin.
 rtapp() { cat >"$folder/$1.json"; }
@@ -98,7 +100,7 @@ JSON
     rtapp many <<'JSON'
 { "tasks": { "a": { "instance": 100000000, "loop": 1, "run": 1000 } } }
 JSON
-    claim "too many tasks name the limit" 65 'at most|out of range|too many' sim "$folder/many.json" --policy fifo
+    claim "too many tasks name the limit" 65 'must be 0 to 1048576' sim "$folder/many.json" --policy fifo
     rtapp empty </dev/null
     claim "an empty file" 65 'empty\.json' sim "$folder/empty.json" --policy fifo
     claim "a result is no workload" 0 '' sim "$folder/good.json" --policy fifo --json
@@ -109,9 +111,9 @@ JSON
 # A policy whose decisions are never carried out: the kernel's watchdog, in simulated time.
 starved() {
     claim "the watchdog fires in simulated time and names the task" 1 \
-        'threw the scheduler out: .+\[[0-9]+\] failed to run for [5-9]\.[0-9]{3}s' \
+        'threw the scheduler out: spinner/0\[[0-9]+\] failed to run for [5-9]\.[0-9]{3}s' \
         sim --load spinners:4 --policy fifo --cpus 2 --fault busy=1000
-    verdict "and the decision that it begins with" "$(grep -Eq 'the policy was told of .+\[[0-9]+\] in step [0-9]+' "$err" && echo 1)"
+    verdict "and the decision that it begins with" "$(grep -Eq 'the policy was told of spinner/0\[[0-9]+\] in step [0-9]+' "$err" && echo 1)"
     claim "the other runs of a sweep go on" 1 'fifo on 2 CPUs, seed 1: ' \
         sim --load hackbench:40 --policy fifo,eevdf --cpus 2 --fault busy=1000 --json
     document "with their results" "[('metrics' in r, 'error' in r) for r in d['results']] == [(False, True), (True, False)]"
@@ -198,6 +200,46 @@ PYTHON
     claim "B is required" 2 'B is required' compare "$trace"
 }
 
+# Traces that are whole and hold nothing, of another version, or cut: every command says what, where and what to do.
+odd_traces() {
+    local name
+    local -a to_json=(-o "$folder/o.jsonl") fifo=(--policy fifo)
+    for name in info dump replay fidelity "sim ${fifo[*]}" "export ${to_json[*]}"; do
+        # shellcheck disable=SC2086
+        claim "$name: a newer schema is refused with both numbers" 65 '1\.2.*reads 1\.1' $name "$folder/schema.rtrace"
+        verdict "$name: with the file and a way out" "$(grep -q 'where: .*schema.rtrace' "$err" && grep -q newer "$err" && echo 1)"
+        # shellcheck disable=SC2086
+        claim "$name: a cut within the first frame is damage" 65 'cut after the header at byte 24: the 9 bytes|holds no session' \
+            $name "$folder/cut_header.rtrace"
+    done
+    claim "info shows a trace of 0 events" 0 '' info "$folder/no_events.rtrace"
+    prints "info: with that count" '^  0 events \(0 for the engine, 0 of the kernel\)'
+    claim "dump: 0 events are said" 0 'no_events.rtrace holds no step and no event' dump "$folder/no_events.rtrace"
+    claim "replay: 0 events are nothing to replay" 65 'holds no steps' replay "$folder/no_events.rtrace"
+    verdict "replay: and how to record some is said" "$(grep -q 'reprise live --record' "$err" && echo 1)"
+    claim "sim: 0 events are nothing to simulate" 65 'reprise live --record' sim "$folder/no_events.rtrace" --policy fifo
+    claim "fidelity: 0 events are nothing to judge" 65 'reprise live --record' fidelity "$folder/no_events.rtrace"
+    claim "compare: 0 events are nothing to compare" 65 'no context switches' compare "$folder/no_events.rtrace" "$trace"
+    claim "cut: 0 events are nothing to cut" 65 "$folder/no_events.rtrace" \
+        cut "$folder/no_events.rtrace" -o "$folder/piece.rtrace" --to 10
+    claim "a cut trace replays up to the cut" 65 'cut after frame [0-9]+ at byte [0-9]+, last time 1\.0' \
+        replay "$folder/cut.rtrace" --json
+    document "and all that is left decides the same" "d['steps'] > 50 and d['identical'] == d['decisions'] > 0 and
+        d['divergent'] == 0 and d['error']['exit_code'] == 65 and 'cut.rtrace at byte' in d['error']['where']"
+    verdict "and how many steps that was is said" "$(grep -q 'what was replayed is right: [0-9]' "$err" && echo 1)"
+    claim "a trace that is cut before its first step is damaged, not without an engine" 65 \
+        'is damaged, and no step of an engine is left' replay "$folder/cut_early.rtrace"
+    verdict "and the last time is one of the recording" "$(grep -q 'last time 1\.0' "$err" && echo 1)"
+    for name in 'sim --policy fifo' 'cut --to 100'; do
+        # shellcheck disable=SC2086
+        claim "$name: a full disk is an I/O error" 74 'No space left on device' $name "$trace" -o /dev/full
+        verdict "$name: with the file and a way out" "$(grep -q 'where: /dev/full' "$err" && grep -q 'free some space' "$err" && echo 1)"
+        # shellcheck disable=SC2086
+        claim "$name: a folder that is not there is an I/O error" 74 "$folder/none/x.rtrace" \
+            $name "$trace" -o "$folder/none/x.rtrace"
+    done
+}
+
 # A gap in one session is no reason to leave out the next.
 gaps() {
     claim "replay goes on with the next session" 65 \
@@ -209,8 +251,8 @@ gaps() {
 
 # Steps stand between the kernel's events of their time.
 ordered() {
-    "$reprise" dump --jsonl "$trace" >"$out" 2>"$err"
-    verdict "dump --jsonl is in the order of time" "$(python3 -c '
+    "$reprise" dump --jsonl "$1" >"$out" 2>"$err"
+    verdict "dump --jsonl of $1 is in the order of time" "$(python3 -c '
 import json, sys
 last = steps = events = turns = 0
 before = None
@@ -234,6 +276,9 @@ rtapp_files
 starved
 results
 compare_results
+odd_traces
 gaps
-ordered
+for trace in "${traces[@]}"; do
+    ordered "$trace"
+done
 summary

@@ -126,6 +126,11 @@ surroundings() {
         claim "live in a build without the live runtime says so" 69 'no live runtime' live --policy fifo -- true
         claim "so does doctor" 69 '' doctor
     fi
+    claim "record: a folder that is not there, where a recording is possible" '74|69|77' 'what to do: ' \
+        record -o "$folder/none/a.rtrace" -- true
+    claim "record: a command that does not exist, where a recording is possible" '2|69|77' 'what to do: ' \
+        record -o "$folder/a.rtrace" -- /no/such/command
+    claim "record: a full disk, where a recording is possible" '74|69|77' 'what to do: ' record -o /dev/full -- true
     claim "doctor ends with 0, 69 or 77" '0|69|77' '' doctor
     claim "doctor --json is a document" '0|69|77' '' doctor --json
     document "with findings and the exit code" "d['findings'] and d['exit_code'] in (0, 69, 77)"

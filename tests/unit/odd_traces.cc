@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // Writes traces that lack something, for the tests of the command line. Usage: PROGRAM FOLDER
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 
 #include "tests/replay/trace_maker.h"
+#include "traces/frame.h"
 
 using namespace reprise;
 using test::Recording;
@@ -60,6 +62,28 @@ trace::Bytes gap_then_whole(const Recording& recording) {
   return bytes;
 }
 
+// Sessions that were opened and ended, and nothing between.
+trace::Bytes no_events() {
+  trace::Bytes bytes;
+  const auto writer = test::writer_to(bytes);
+  trace::SessionInfo info = Recording({}).session();
+  (void)writer->begin_session(info);
+  (void)writer->end_session({});
+  (void)writer->finish();
+  return bytes;
+}
+
+trace::Bytes of_a_newer_schema(trace::Bytes bytes) {
+  const auto header = trace::encode(trace::FileHeader{.schema = trace::kSchemaVersion + 1});
+  std::ranges::copy(header, bytes.begin());
+  return bytes;
+}
+
+// Ends in the middle of a frame, once without its steps and once with some.
+trace::Bytes cut_to(const trace::Bytes& bytes, std::size_t size) {
+  return {bytes.begin(), bytes.begin() + static_cast<std::ptrdiff_t>(size)};
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -72,5 +96,11 @@ int main(int argc, char** argv) {
   save(folder / "whole.rtrace", reader_on("x86_64"));
   save(folder / "lost.rtrace", reader_on("x86_64", 7));
   save(folder / "topology.rtrace", reader_on("x86_64", 0, true));
+  save(folder / "no_events.rtrace", no_events());
+  const trace::Bytes whole = make_trace(recording, {.writer = {.frame_items = 64}});
+  save(folder / "schema.rtrace", of_a_newer_schema(whole));
+  save(folder / "cut.rtrace", cut_to(whole, whole.size() / 2));
+  save(folder / "cut_early.rtrace", cut_to(whole, 1000));
+  save(folder / "cut_header.rtrace", cut_to(whole, trace::kFileHeaderBytes + 9));
   return 0;
 }

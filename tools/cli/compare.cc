@@ -135,7 +135,8 @@ void Compare::declare(CLI::App& app) {
   app.add_option("--gate", gate_text_,
                  "sets a gate, as p99_run_delay=10%,50us or mean_slice=5%,1ms,same (less, more or same is better); "
                  "NAME=off takes one out, none all so far; repeatable")
-      ->type_name("NAME=...");
+      ->type_name("NAME=...")
+      ->allow_extra_args(false);
   app.add_option("--policy-a", a_policy_, "only runs of this policy in A; 'recorded' is what sim's runs were made from")
       ->type_name("P");
   app.add_option("--policy-b", b_policy_, "... in B")->type_name("P");
@@ -165,11 +166,14 @@ Expected<std::vector<Group>> Compare::chosen(const Result& result, const std::st
                                              std::string_view option) const {
   std::vector<Group> groups = groups_of(result, policy);
   if (!groups.empty()) return groups;
-  std::vector<std::string_view> names;
-  for (const ResultRun& run : result.runs)
-    if (std::ranges::find(names, run.policy) == names.end()) names.push_back(run.policy);
+  std::vector<std::string_view> names, bare;  // bare: without options, as people name them
+  for (const ResultRun& run : result.runs) {
+    if (std::ranges::find(names, run.policy) != names.end()) continue;
+    names.push_back(run.policy);
+    bare.push_back(std::string_view(run.policy).substr(0, run.policy.find(':')));
+  }
   return fail(ExitCode::kUsage,
-              fmt::format("{}: {} holds no run of '{}'{}", option, result.file, policy, suggestion(policy, names)), {},
+              fmt::format("{}: {} holds no run of '{}'{}", option, result.file, policy, suggestion(policy, bare)), {},
               fmt::format("it holds {}", fmt::join(names, ", ")));
 }
 

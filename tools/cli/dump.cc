@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // reprise dump: what is in a trace, item by item, in the order of time.
 #include <algorithm>
+#include <deque>
 #include <map>
 
 #include "tools/cli/arguments.h"
@@ -76,13 +77,15 @@ class Sink {
 
 class Dumper {
  public:
-  Dumper(trace::Reader& reader, const Filter& filter, u32 kinds, Console& console, Sink& sink)
+  /// `events` reads the same file for its kernel events only.
+  Dumper(trace::Reader& reader, trace::Reader& events, const Filter& filter, u32 kinds, Console& console, Sink& sink)
       : reader_(reader),
+        events_(events),
         filter_(filter),
         kinds_(kinds),
         console_(console),
         sink_(sink),
-        ordered_([this](const trace::KernelEvent& event) { kernel_event(event); }) {}
+        ordered_([this](const trace::KernelEvent& event) { ready_.push_back(event); }) {}
 
   void run();
   [[nodiscard]] u64 shown() const { return shown_; }
@@ -93,9 +96,14 @@ class Dumper {
   void step();
   [[nodiscard]] std::string step_text(const trace::StepRecord&) const;
   void kernel_event(const trace::KernelEvent&);
-  /// Once all kernel events up to then have been shown.
-  void show_at(u64 time_ns, bool counts, std::string_view kind, std::string text);
-  void show_waiting(u64 until_ns);
+  void show(std::string_view kind, std::string_view text);
+  /// Once what is of an earlier time has been shown.
+  void hold(u64 time_ns, std::string_view kind, std::string text) {
+    held_.emplace(time_ns, Held{kind, std::move(text)});
+  }
+  /// Kernel events and what is held back, up to that time.
+  void show_until(u64 time_ns);
+  void take_events(u64 until_ns);
   void finish_session();
   void snapshot();
   void losses();
@@ -112,19 +120,24 @@ class Dumper {
   [[nodiscard]] bool done() const { return full() || console_.closed(); }
 
   trace::Reader& reader_;
+  trace::Reader& events_;
   const Filter& filter_;
   u32 kinds_;
   Console& console_;
   Sink& sink_;
-  // Kernel events come later in the file than the steps of their time, or earlier: what is not one of them waits here.
-  struct Waiting {
-    bool counts;  // towards --limit
+  // Steps are in order among themselves. Kernel events of their time may stand anywhere in the file, before or behind
+  // them, as frames fill up; so where both are asked for, a second reader fetches the events up to each step.
+  trace::OrderedEvents ordered_;
+  std::deque<trace::KernelEvent> ready_;  // in order
+  u64 newest_event_ns_ = 0;
+  struct Held {
     std::string_view kind;
     std::string text;
   };
-  trace::OrderedEvents ordered_;
-  std::multimap<u64, Waiting> waiting_;
+  std::multimap<u64, Held> held_;  // snapshots, losses, gaps
   std::map<TaskSlot, i32> tids_;
+  u32 current_ = 0;  // the session that is shown; 0: none
+  bool steps_come_ = false, events_over_ = false;
   bool started_ = false;
   u64 from_ns_ = 0, to_ns_ = ~u64{0};
   u64 shown_ = 0;
@@ -145,7 +158,9 @@ void Dumper::run() {
         step();
         break;
       case Item::kEvents:
+        if (steps_come_) break;
         ordered_.add(reader_.events());
+        if (!ready_.empty()) show_until(ready_.back().time_ns);
         break;
       case Item::kSnapshot:
         snapshot();
@@ -168,30 +183,50 @@ void Dumper::run() {
   finish_session();
 }
 
-void Dumper::show_at(u64 time_ns, bool counts, std::string_view kind, std::string text) {
-  waiting_.emplace(time_ns, Waiting{counts, kind, std::move(text)});
-  ordered_.advance(time_ns);
-  const bool alone = (kinds_ & trace::kReadEvents) == 0;
-  const u64 window = alone ? 0 : trace::OrderedEvents::kWindowNs;
-  show_waiting(time_ns - std::min(time_ns, window));
+void Dumper::show(std::string_view kind, std::string_view text) {
+  if (sink_.text())
+    console_.write(text);
+  else
+    sink_.add(kind, text);
 }
 
-void Dumper::show_waiting(u64 until_ns) {
-  for (auto at = waiting_.begin(); at != waiting_.end() && at->first <= until_ns; at = waiting_.erase(at)) {
-    if (done()) return;
-    const Waiting& item = at->second;
-    if (item.counts) ++shown_;
-    if (sink_.text())
-      console_.write(item.text);
-    else
-      sink_.add(item.kind, item.text);
+void Dumper::show_until(u64 time_ns) {
+  if (steps_come_) take_events(time_ns);
+  while (!done()) {
+    const bool event = !ready_.empty() && ready_.front().time_ns <= time_ns;
+    const bool held = !held_.empty() && held_.begin()->first <= time_ns;
+    if (!event && !held) return;
+    if (held && !(event && ready_.front().time_ns <= held_.begin()->first)) {
+      show(held_.begin()->second.kind, held_.begin()->second.text);
+      held_.erase(held_.begin());
+    } else {
+      kernel_event(ready_.front());
+      ready_.pop_front();
+    }
   }
 }
 
+/// Until no event of the session up to then can be missing.
+void Dumper::take_events(u64 until_ns) {
+  constexpr u64 kWindowNs = trace::OrderedEvents::kWindowNs;
+  const u64 enough_ns = until_ns > ~u64{0} - kWindowNs ? ~u64{0} : until_ns + kWindowNs;
+  while (!events_over_ && events_.session_number() <= current_ && newest_event_ns_ <= enough_ns) {
+    const Item item = events_.next();
+    if (item == Item::kEnd) events_over_ = true;
+    if (item != Item::kEvents || events_.session_number() != current_ || events_.events().empty()) continue;
+    newest_event_ns_ = std::max(newest_event_ns_, events_.events().back().time_ns);
+    ordered_.add(events_.events());
+  }
+  if (events_over_ || events_.session_number() > current_) ordered_.finish();
+}
+
 void Dumper::finish_session() {
-  ordered_.finish();
-  show_waiting(~u64{0});
-  waiting_.clear();
+  if (current_ == 0) return;
+  if (!steps_come_) ordered_.finish();
+  show_until(~u64{0});
+  ready_.clear();
+  held_.clear();
+  current_ = 0;
 }
 
 void Dumper::session() {
@@ -206,6 +241,9 @@ void Dumper::session() {
     to_ns_ = at(filter_.to_ms);
   }
   if (!in_session()) return;
+  current_ = reader_.session_number();
+  steps_come_ = (kinds_ & trace::kReadSteps) != 0 && (kinds_ & trace::kReadEvents) != 0 && !info.policy.empty();
+  newest_event_ns_ = 0;
   if (!sink_.text()) {
     Json json = {{"session", reader_.session_number()}};
     json.update(session_json(info));
@@ -234,7 +272,10 @@ void Dumper::step() {
     step.input.events = events;
     step.decisions = decisions;
   }
-  show_at(step.input.now_ns, true, "step", sink_.text() ? step_text(step) : trace::json_step(step));
+  show_until(step.input.now_ns);
+  if (done()) return;
+  ++shown_;
+  show("step", sink_.text() ? step_text(step) : trace::json_step(step));
 }
 
 std::string Dumper::step_text(const trace::StepRecord& step) const {
@@ -247,26 +288,20 @@ std::string Dumper::step_text(const trace::StepRecord& step) const {
 }
 
 void Dumper::kernel_event(const trace::KernelEvent& event) {
-  if (event.time_ns != 0) show_waiting(event.time_ns - 1);
-  if (done()) return;
   // A switch concerns two tasks; `a` is the one that leaves.
   const bool leaves = event.type == trace::KernelEventType::kSwitch && wanted(static_cast<i32>(event.a));
   if (!in_time(event.time_ns) || !(wanted(event.tid) || leaves)) return;
   ++shown_;
-  if (sink_.text()) {
-    console_.print("{}\n", trace::format_kernel_event(event));
-  } else {
-    sink_.add("kernel_event", trace::json_kernel_event(event));
-  }
+  show("kernel_event", sink_.text() ? trace::format_kernel_event(event) + '\n' : trace::json_kernel_event(event));
 }
 
 void Dumper::snapshot() {
   const trace::SnapshotRecord& record = reader_.snapshot();
   if (filter_.tid != 0 || !in_time(record.time_ns)) return;
   const Json json = {{"step", record.step}, {"time_ns", record.time_ns}, {"bytes", record.state.size()}};
-  show_at(record.time_ns, false, "snapshot",
-          sink_.text() ? fmt::format("snapshot after step {}: {}\n", record.step, bytes_text(record.state.size()))
-                       : json.dump());
+  hold(record.time_ns, "snapshot",
+       sink_.text() ? fmt::format("snapshot after step {}: {}\n", record.step, bytes_text(record.state.size()))
+                    : json.dump());
 }
 
 void Dumper::losses() {
@@ -275,18 +310,18 @@ void Dumper::losses() {
   u64 total = 0;
   for (const trace::Loss& loss : record.losses) total += loss.count;
   const Json json = {{"time_ns", record.time_ns}, {"losses", losses_json(record.losses)}};
-  show_at(record.time_ns, false, "loss",
-          sink_.text() ? fmt::format("losses at {} s: {} since the session began\n", seconds_text(record.time_ns),
-                                     counted(total, "record"))
-                       : json.dump());
+  hold(record.time_ns, "loss",
+       sink_.text() ? fmt::format("losses at {} s: {} since the session began\n", seconds_text(record.time_ns),
+                                  counted(total, "record"))
+                    : json.dump());
 }
 
 void Dumper::gap() {
   const trace::GapRecord& record = reader_.gap();
-  show_at(record.after_ns, false, "gap",
-          sink_.text() ? fmt::format("GAP: steps {}..{} are missing ({})\n", record.first_step, record.last_step,
-                                     record.damage ? "damage" : "the recorder could not keep up")
-                       : gap_json(record).dump());
+  hold(record.after_ns, "gap",
+       sink_.text() ? fmt::format("GAP: steps {}..{} are missing ({})\n", record.first_step, record.last_step,
+                                  record.damage ? "damage" : "the recorder could not keep up")
+                    : gap_json(record).dump());
 }
 
 void Dumper::session_end() {
@@ -345,9 +380,11 @@ Expected<ExitCode> Dump::run(Console& console) {
                 "see --from-step and --to-step, --from-ms and --to-ms");
   auto reader = open_trace(file_, kinds());
   if (!reader) return std::unexpected(reader.error());
+  auto events = open_trace(file_, trace::kReadEvents);
+  if (!events) return std::unexpected(events.error());
   const Sink::Form form = lines_ ? Sink::Form::kLines : console.json() ? Sink::Form::kDocument : Sink::Form::kText;
   Sink sink(console, form, file_);
-  Dumper dumper(*reader, filter_, kinds(), console, sink);
+  Dumper dumper(*reader, *events, filter_, kinds(), console, sink);
   dumper.run();
   std::optional<Error> error;
   if (reader->damaged()) error = damage_error(*reader, "what is printed could be read");
@@ -356,6 +393,7 @@ Expected<ExitCode> Dump::run(Console& console) {
   if (error) summary["error"] = error_json(*error);
   sink.end(summary);
   show_problems(console, reader->problems());
+  if (dumper.shown() == 0 && !error) console.message("{} holds no step and no event of what was asked for", file_);
   if (dumper.full()) console.message("stopped after {} (--limit)", counted(dumper.shown(), "item"));
   if (error) console.error(*error);
   return error ? error->code : ExitCode::kDone;

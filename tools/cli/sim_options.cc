@@ -83,9 +83,11 @@ Expected<std::vector<u64>> parse_numbers(std::string_view option, std::string_vi
 }
 
 void SimSelection::declare(CLI::App& app) {
+  // One value each time, so that FILE may follow them.
   app.add_option("-p,--policy", policy_text_, "policies to try, as NAME:KEY=VALUE,...; repeatable")
       ->required()
-      ->type_name("P[,P...]");
+      ->type_name("P[,P...]")
+      ->allow_extra_args(false);
   app.add_option("--seed", seed_text_, "seeds, as 1 or 1,2 or 1-8 (1)")->type_name("LIST");
   app.add_option("--cpus", cpus_text_, "CPU counts, as 4 or 1,2,4 (as recorded)")->type_name("LIST");
   app.add_option("--topology", topology_text_, "nodes, caches per node, cores per cache, threads, as 1n2l4c2t")
@@ -93,10 +95,14 @@ void SimSelection::declare(CLI::App& app) {
   app.add_option("--duration", duration_text_, "simulated time (until the workload has ended)")->type_name("SECONDS");
   add_number(app, "--hz", hz_, {"N", 100, 10'000, false}, "ticks per second; as recorded when not given");
   add_number(app, "--session", session, {"N", 1, 1'000'000, false}, "of the trace; the first when not given");
-  app.add_option("--cost", cost_text_, "set costs by name, in ns; --costs shows them")->type_name("NAME=NS,...");
+  app.add_option("--cost", cost_text_, "set costs by name, in ns; --costs shows them")
+      ->type_name("NAME=NS,...")
+      ->allow_extra_args(false);
   app.add_flag("--default-costs", default_costs, "do not fit the costs to the recording");
   app.add_option("--costs-from", costs_from, "fit the costs on this recording instead")->type_name("FILE");
-  app.add_option("--fault", fault_text_, "what goes wrong, from the seed: " + fault_names())->type_name("NAME=N,...");
+  app.add_option("--fault", fault_text_, "what goes wrong, from the seed: " + fault_names())
+      ->type_name("NAME=N,...")
+      ->allow_extra_args(false);
   app.add_flag("--check", check_, "hold all invariants after every event; slow");
   add_number(app, "--check-every", check_every_, {"N", 1, 4'000'000'000, false}, "... after every N events");
 }
