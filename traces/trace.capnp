@@ -8,7 +8,7 @@
 #
 # Columns. A field of many records is stored as one column: a residual (value minus or xor what is expected there)
 # per record, as LEB128, signed ones in zigzag. A column whose residuals are all zero is empty. What is expected is
-# said in columns_steps.h and columns_events.h, where one description serves both directions.
+# said in columns_steps.cc and columns_events.cc, where one description serves both directions.
 @0xd5a3c1f0947be862;
 
 using Cxx = import "/capnp/c++.capnp";
