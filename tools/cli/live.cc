@@ -10,6 +10,7 @@
 #include "tools/cli/arguments.h"
 #include "tools/cli/command.h"
 #include "tools/cli/live_report.h"
+#include "tools/cli/require.h"
 
 namespace reprise::cli {
 namespace {
@@ -26,7 +27,8 @@ constexpr char kLiveFooter[] =
     "  sudo reprise live --policy fifo:slice_us=2000 --duration 10 --stats 1\n"
     "  sudo reprise live --policy vruntime --record-last 30 crash.rtrace       (until ^C; keeps the last 30 s)\n\n"
     "exit status\n"
-    "  0 done   1 COMMAND failed, the policy broke its contract, or somebody detached the scheduler (SysRq-S)\n"
+    "  0 done   1 COMMAND failed, the policy broke its contract, did not pass what --require asks for, or somebody\n"
+    "  detached the scheduler (SysRq-S)\n"
     "  69 no sched_ext here   70 the kernel threw the scheduler out   74 the recording failed   77 not permitted";
 
 #ifdef REPRISE_LIVE
@@ -72,6 +74,7 @@ class Live final : public Command {
   live::LiveOptions options_;
   Settings settings_;
   std::string policy_;
+  std::string require_;
   std::vector<std::string> record_last_;
   bool no_syscalls_ = false;
 };
@@ -93,6 +96,10 @@ void Live::declare(CLI::App& app) {
       ->expected(2)
       ->type_name("S FILE")
       ->excludes(record);
+  app.add_option("--require", require_,
+                 "load only what has passed: RESULTS is what reprise test --json wrote, for this policy with these "
+                 "options, its code, engine and dispatcher")
+      ->type_name("RESULTS");
   add_number(app, "-d,--duration", options_.duration_s, {"S", 1, 31'536'000, false}, "end after S seconds");
   add_number(app, "--stats", options_.stats_interval_s, {"S", 1, 86'400, false},
              "a line of statistics every S seconds");
@@ -172,6 +179,11 @@ Expected<void> Live::complete_options() {
 
 Expected<ExitCode> Live::run(Console& console) {
   if (auto complete = complete_options(); !complete) return std::unexpected(complete.error());
+  if (!require_.empty()) {
+    auto passed = require_passed(require_, options_.policy);
+    if (!passed) return std::unexpected(passed.error());
+    console.message("{}", *passed);
+  }
   if (console.json()) console.keep_stdout_to_itself();
   console.message("seed {}", options_.seed);
   StatsTable table;
