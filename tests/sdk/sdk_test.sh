@@ -176,7 +176,6 @@ newcomer() {
 used
 refusals
 breaches
-=======
 gated
 newcomer
 echo "$checks checks, $failures failed"
