@@ -6,6 +6,7 @@
 
 #include "scheduler/policies/table.h"
 #include "sim/suite/suite.h"
+#include "tests/support/temporary.h"
 
 namespace reprise::sim {
 namespace {
@@ -21,7 +22,7 @@ Expected<SuitePolicy> find(std::string_view text) {
 }
 
 std::string write(const std::string& text) {
-  const std::string path = testing::TempDir() + "suite_file_test.toml";
+  const std::string path = test::temporary("suite.toml");
   std::ofstream(path) << text;
   return path;
 }

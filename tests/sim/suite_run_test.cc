@@ -11,6 +11,7 @@
 #include "scheduler/policies/table.h"
 #include "sim/suite/run_suite.h"
 #include "tests/sim/planned_policy.h"
+#include "tests/support/temporary.h"
 
 namespace reprise::sim {
 namespace {
@@ -46,9 +47,9 @@ constexpr char kDefaults[] =
     "[defaults]\nload = \"spinners:4\"\ncpus = 1\nduration_ms = 20\ntime_limit_s = 1\ngate = { all = \"off\" }\n";
 
 Expected<SuiteReport> run(const std::string& text, const SuiteRunOptions& options = {}) {
-  const std::string path = testing::TempDir() + "suite_run_test.toml";
+  const std::string path = test::temporary("suite.toml");
   std::ofstream(path) << text;
-  std::remove((testing::TempDir() + "suite_run_test.baseline.toml").c_str());
+  std::remove(test::temporary("suite.baseline.toml").c_str());
   auto suite = read_suite(path, find);
   if (!suite) return std::unexpected(suite.error());
   return run_suite(*suite, find, options);

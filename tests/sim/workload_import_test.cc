@@ -4,6 +4,7 @@
 #include "sim/workload/extract.h"
 #include "sim/workload/workload.h"
 #include "tests/sim/fake_kernel.h"
+#include "tests/support/temporary.h"
 #include "traces/import.h"
 
 namespace reprise::sim {
@@ -11,7 +12,7 @@ namespace {
 
 // What perf recorded is as good a source as a recording of our own, but for the objects that tasks wait for.
 TEST(ExtractTest, AnImportedRecordingIsPlayedToItsEnd) {
-  const std::string path = ::testing::TempDir() + "imported_workload.rtrace";
+  const std::string path = test::temporary("imported.rtrace");
   const auto imported = trace::import_text(REPRISE_SOURCE_DIR "/tests/interchange/perf/script.txt", path, {});
   ASSERT_TRUE(imported) << imported.error().what;
   auto reader = trace::Reader::open(path);

@@ -8,6 +8,7 @@
 #include <sstream>
 
 #include "scheduler/core/prng.h"
+#include "tests/support/temporary.h"
 #include "traces/anonymizer.h"
 #include "traces/ordered_events.h"
 #include "traces/task_names.h"
@@ -29,7 +30,7 @@ KernelEvent named(u64 time_ns, i32 tid, std::string_view comm) {
 }
 
 std::string write_trace(const SessionInfo& info, std::span<const KernelEvent> events) {
-  const std::string path = ::testing::TempDir() + "export.rtrace";
+  const std::string path = test::temporary("export.rtrace");
   auto writer = Writer::create(path);
   EXPECT_TRUE(writer);
   EXPECT_TRUE((*writer)->begin_session(info));
@@ -145,7 +146,7 @@ TEST(ExportTest, CsvKeepsARowALineWhateverIsInAComm) {
   const KernelEvent events[] = {named(10, 5, "a,\"b\"\n=c"), make(20, kSwitch, 5, 0, u64{2} << 40)};
   auto reader = Reader::open(write_trace(info, events));
   ASSERT_TRUE(reader);
-  const std::string path = ::testing::TempDir() + "export.csv";
+  const std::string path = test::temporary("export.csv");
   const auto done = export_trace(*reader, path, {.form = ExportForm::kCsv});
   ASSERT_TRUE(done);
   EXPECT_EQ(done->kernel_events, 2u);
@@ -168,7 +169,7 @@ TEST(ExportTest, AFullDiskIsAnError) {
 }
 
 TEST(ExportTest, APieceThatBeginsAtASnapshotIsNotAnonymized) {
-  const std::string path = ::testing::TempDir() + "piece.rtrace";
+  const std::string path = test::temporary("piece.rtrace");
   auto writer = Writer::create(path);
   ASSERT_TRUE((*writer)->begin_session({}));
   const std::byte state[8] = {};
@@ -176,7 +177,7 @@ TEST(ExportTest, APieceThatBeginsAtASnapshotIsNotAnonymized) {
   ASSERT_TRUE((*writer)->finish());
   auto reader = Reader::open(path);
   const auto done =
-      export_trace(*reader, ::testing::TempDir() + "out.rtrace", {.form = ExportForm::kTrace, .anonymize = true});
+      export_trace(*reader, test::temporary("out.rtrace"), {.form = ExportForm::kTrace, .anonymize = true});
   ASSERT_FALSE(done);
   EXPECT_EQ(done.error().code, ExitCode::kBadInput);
 }

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <fstream>
 
+#include "tests/support/temporary.h"
 #include "traces/import_line.h"
 #include "traces/import_tasks.h"
 #include "traces/reader.h"
@@ -16,10 +17,8 @@ namespace {
 
 using enum LineKind;
 
-std::string in_temporary(const char* name) { return ::testing::TempDir() + name; }
-
 std::string text_file(const char* name, const std::string& text) {
-  const std::string path = in_temporary(name);
+  const std::string path = test::temporary(name);
   std::ofstream(path) << text;
   return path;
 }
@@ -32,7 +31,7 @@ struct Imported {
 };
 
 Imported import(const std::string& text) {
-  const std::string out = in_temporary("imported.rtrace");
+  const std::string out = test::temporary("imported.rtrace");
   Imported all{import_text(text_file("import.txt", text), out, {}), {}, {}, {}};
   if (!all.result) return all;
   auto reader = Reader::open(out);
