@@ -9,9 +9,9 @@
 //   the same seeds as in the baseline   each seed's run differs from its own baseline by nothing but the change that is
 //                                       judged: the median of the differences counts, and a sign test over seeds must
 //                                       not be above kAlphaPaired
-//   other seeds                         medians are compared (sim/metrics/gates.h), the spread between seeds counts as
-//   a
-//                                       threshold, too, and a Mann-Whitney test must not be above kAlphaUnpaired
+//   other seeds                         medians are compared (sim/metrics/gates.h), a Mann-Whitney test must not be
+//                                       above kAlphaUnpaired, and all runs are worse than all of the baseline's, by
+//                                       more than the threshold and what either spreads over
 // With so few seeds that a test cannot get there, it has to say what it can as clearly as it can.
 #pragma once
 
