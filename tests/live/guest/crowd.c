@@ -2,12 +2,15 @@
 /*
  * crowd: threads that are all woken at once, round by round, and how long each took to run.
  *
- *   crowd --threads N --rounds N --pause-ms N [--stop PID --stop-every ROUNDS [--stops N] --stop-ms N]
+ *   crowd --threads N --rounds N --pause-ms N
+ *         [--stop PID [--stop-thread TID] --stop-every ROUNDS [--stops N] --stop-ms N]
  *
  * With --stop, every so many rounds (at most --stops times) the process PID gets SIGSTOP just before the threads are
- * woken, and SIGCONT --stop-ms later; the rounds go on meanwhile. Who wakes and stops is of class SCHED_FIFO: no
- * sched_ext scheduler has a say in when it runs. Prints one JSON document: rounds done, stops made, and the longest
- * time from waking to running of any thread, in rounds with the process stopped and in the others.
+ * woken, and SIGCONT --stop-ms later; the rounds go on meanwhile. The signal goes to the thread TID: what is sent to a
+ * process is taken by any of its threads, and until that one has run the others go on, the scheduler's, too. Who wakes
+ * and stops is of class SCHED_FIFO: no sched_ext scheduler has a say in when it runs. Prints one JSON document: rounds
+ * done, stops made, and the longest time from waking to running of any thread, in rounds with the process stopped and
+ * in the others.
  */
 #include <linux/futex.h>
 #define _GNU_SOURCE
@@ -79,6 +82,7 @@ static void report(long count, long stops, long incomplete) {
 int main(int argc, char** argv) {
   long count = option(argc, argv, "--threads", 0, 100), pause_ms = option(argc, argv, "--pause-ms", 0, 100);
   long stop_pid = option(argc, argv, "--stop", 0, 0), stop_every = option(argc, argv, "--stop-every", 0, 1);
+  long stop_tid = option(argc, argv, "--stop-thread", 0, stop_pid);
   long stops_left = option(argc, argv, "--stops", 0, 1 << 20), stop_ms = option(argc, argv, "--stop-ms", 0, 100);
   pthread_t ids[THREADS_MAX];
   uint64_t cont_at = 0;
@@ -89,7 +93,7 @@ int main(int argc, char** argv) {
   start(ids, count);
   for (unsigned number = 0; number < rounds; number++) {
     if (stop_pid && stops_left && !cont_at && (number + 1) % stop_every == 0) {
-      if (kill((pid_t)stop_pid, SIGSTOP)) give_up("SIGSTOP");
+      if (syscall(SYS_tgkill, stop_pid, stop_tid, SIGSTOP)) give_up("SIGSTOP");
       cont_at = now_ns() + (uint64_t)stop_ms * 1000000;
       stops_left--;
       stops++;

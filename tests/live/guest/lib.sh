@@ -34,6 +34,9 @@ run_case() {
 # Of a second, since boot.
 hundredths() { cut -d ' ' -f 1 /proc/uptime | tr -d .; }
 
+# The thread of the process $1 that schedules.
+scheduler_thread() { grep -lx reprise-sched /proc/"$1"/task/*/comm | cut -d / -f 5; }
+
 # await STATE: until sched_ext is in that state, at most 10 s.
 await() {
     tries=0

@@ -5,6 +5,7 @@
 . /extra/guest/lib.sh
 
 start_live --policy fifo --events-kib 64 --fallback-ms 2000 --timeout-ms 10000 --record "$CASE/live.rtrace" || exit 1
-crowd --threads 1500 --rounds 6 --pause-ms 100 --stop "$live" --stop-every 2 --stop-ms 400 >crowd.json
+crowd --threads 1500 --rounds 6 --pause-ms 100 --stop "$live" --stop-thread "$(scheduler_thread "$live")" \
+    --stop-every 2 --stop-ms 400 >crowd.json
 hackbench -g 2 -l 20 >hackbench
 stop_live

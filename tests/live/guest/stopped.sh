@@ -7,7 +7,8 @@
 start_live --policy fifo --timeout-ms 3000 --stats 1 --record "$CASE/live.rtrace" 2>stats || exit 1
 (while [ ! -e enough ]; do hackbench -g 1 -l 20; done) >hackbench &
 bench=$!
-crowd --threads 150 --rounds 70 --pause-ms 100 --stop "$live" --stop-every 20 --stops 1 --stop-ms 5000 >crowd.json
+crowd --threads 150 --rounds 70 --pause-ms 100 --stop "$live" --stop-thread "$(scheduler_thread "$live")" \
+    --stop-every 20 --stops 1 --stop-ms 5000 >crowd.json
 sleep 2
 touch enough
 wait $bench
