@@ -18,14 +18,9 @@ void OrderedEvents::add(std::span<const KernelEvent> events) {
   for (const KernelEvent& event : events) {
     waiting_.push_back(event);
     std::ranges::push_heap(waiting_, later);
-    advance(event.time_ns);
+    newest_ns_ = std::max(newest_ns_, event.time_ns);
+    while (waiting_.size() > kMaxWaiting || waiting_.front().time_ns + kWindowNs < newest_ns_) hand_on();
   }
-}
-
-void OrderedEvents::advance(u64 now_ns) {
-  newest_ns_ = std::max(newest_ns_, now_ns);
-  while (!waiting_.empty() && (waiting_.size() > kMaxWaiting || waiting_.front().time_ns + kWindowNs < newest_ns_))
-    hand_on();
 }
 
 void OrderedEvents::finish() {

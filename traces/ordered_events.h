@@ -30,8 +30,6 @@ class OrderedEvents {
   [[nodiscard]] u64 late() const { return late_; }
 
  private:
-  /// Events that are older by the window than this one go on.
-  void advance(u64 now_ns);
   void hand_on();
 
   std::function<void(const KernelEvent&)> take_;

@@ -16,6 +16,14 @@ const wire_event& last_enqueue(const DispatcherHost& host) {
   return host.events.front();
 }
 
+// The task wakes and is handed up; its decision waits to be taken over by the next dispatch.
+void wake_and_decide(DispatcherHost& host, task_struct& task, s32 cpu) {
+  host.wake(task);
+  const wire_event event = last_enqueue(host);
+  host.decide(event.task, event.generation, cpu);
+  host.events.clear();
+}
+
 const wire_cpu_counters& counters(const DispatcherHost& host) { return host.state.counters_value[0]; }
 
 TEST(DispatcherTest, IntroducesATaskBeforeItsFirstEnqueueAndOnlyThen) {
@@ -65,10 +73,7 @@ TEST(DispatcherTest, CancelsADecisionForAnOlderEnqueue) {
 TEST(DispatcherTest, SendsATaskThatMayNotRunOnTheNamedCpuToTheSharedQueue) {
   DispatcherHost host(4);
   task_struct& task = host.add_task(10, 0b0010);
-  host.wake(task);
-  const wire_event event = last_enqueue(host);
-  host.decide(event.task, event.generation, 3);
-  host.events.clear();
+  wake_and_decide(host, task, 3);
   host.dispatch(0);
   EXPECT_EQ(counters(host).bounced, 1u);
   EXPECT_EQ(host.queues[kShared].size(), 1u);
@@ -176,10 +181,7 @@ TEST(DispatcherTest, DoesNotTakeOverFromASchedulerThatMoves) {
 TEST(DispatcherTest, InsertsAgainWhatTheKernelDropped) {
   DispatcherHost host(2);
   task_struct& task = host.add_task(10, kAll);
-  host.wake(task);
-  const wire_event event = last_enqueue(host);
-  host.decide(event.task, event.generation, 1);
-  host.events.clear();
+  wake_and_decide(host, task, 1);
   host.drop_insertions = true;
   host.dispatch(0);
   host.drop_insertions = false;
@@ -332,10 +334,7 @@ TEST(DispatcherTest, UsesASlotAgainWithAnotherGeneration) {
 TEST(DispatcherTest, LooksOnceMoreWhenACpuGoesIdle) {
   DispatcherHost host(2);
   task_struct& task = host.add_task(10, kAll);
-  host.wake(task);
-  const wire_event event = last_enqueue(host);
-  host.decide(event.task, event.generation, 1, 1);
-  host.events.clear();
+  wake_and_decide(host, task, 1);
   host.kicks.clear();
   reprise_dispatcher.update_idle(1, true);  // a decision waits to be taken over
   ASSERT_EQ(host.kicks.size(), 1u);
@@ -345,10 +344,7 @@ TEST(DispatcherTest, LooksOnceMoreWhenACpuGoesIdle) {
 TEST(DispatcherTest, SendsNothingToACpuThatIsOffline) {
   DispatcherHost host(4, 64, 0b1000);
   task_struct& task = host.add_task(10, kAll);  // a mask may name CPUs that are not there
-  host.wake(task);
-  const wire_event event = last_enqueue(host);
-  host.decide(event.task, event.generation, 3);
-  host.events.clear();
+  wake_and_decide(host, task, 3);
   host.dispatch(0);
   EXPECT_TRUE(host.queues[3].empty()) << "nobody would ever take it from there";
   EXPECT_EQ(counters(host).bounced, 1u);
@@ -400,10 +396,7 @@ TEST(DispatcherTest, ATaskHandedUpAgainWhileItsOldAnswerIsInsertedWaitsForItsNew
 TEST(DispatcherTest, LeavesAloneWhatWaitsInAQueueForLong) {
   DispatcherHost host(2);
   task_struct& task = host.add_task(10, kAll);
-  host.wake(task);
-  const wire_event event = last_enqueue(host);
-  host.decide(event.task, event.generation, 1);
-  host.events.clear();
+  wake_and_decide(host, task, 1);
   host.dispatch(0);
   ASSERT_EQ(host.queues[1].size(), 1u);
   int insertions = 0;

@@ -16,11 +16,6 @@ using test::Machine;
 
 const PolicyInfo& eevdf_user() { return **find_policy("eevdf_user"); }
 
-u64 exec_ns(const Machine& machine, TaskSlot slot) {
-  const Machine::Running& task = machine.task(slot);
-  return task.exec_ns + (task.where == Machine::Where::kRunning ? machine.now_ns() - task.started_ns : 0);
-}
-
 class EevdfUserShareTest : public testing::TestWithParam<std::tuple<u32, std::vector<u32>>> {};
 
 TEST_P(EevdfUserShareTest, FollowsWeightsWithinThreePercent) {
@@ -32,7 +27,7 @@ TEST_P(EevdfUserShareTest, FollowsWeightsWithinThreePercent) {
   ASSERT_EQ(machine.violation(), "");
   const double total = std::accumulate(weights.begin(), weights.end(), 0.0);
   for (std::size_t i = 0; i < slots.size(); ++i)
-    EXPECT_NEAR(static_cast<double>(exec_ns(machine, slots[i])) / (weights[i] / total * cpus * 50e9), 1.0, 0.03)
+    EXPECT_NEAR(static_cast<double>(machine.exec_ns(slots[i])) / (weights[i] / total * cpus * 50e9), 1.0, 0.03)
         << "weight " << weights[i];
 }
 
@@ -53,10 +48,10 @@ TEST(EevdfUserTest, ALongSleepBuysTwoSlicesAtMost) {
   };
   const TaskSlot slot = machine.spawn(plan);
   machine.run_for(10 * kNsPerSec);
-  const u64 before_ns = exec_ns(machine, slot);
+  const u64 before_ns = machine.exec_ns(slot);
   machine.run_for(kNsPerSec);
   ASSERT_EQ(machine.violation(), "");
-  EXPECT_NEAR(static_cast<double>(exec_ns(machine, slot) - before_ns), 500e6, 12e6);
+  EXPECT_NEAR(static_cast<double>(machine.exec_ns(slot) - before_ns), 500e6, 12e6);
 }
 
 /// One CPU; task 1 runs for 30 ms in one go and sleeps, others compete meanwhile.

@@ -14,12 +14,6 @@ using test::Machine;
 
 const PolicyInfo& lottery() { return **find_policy("lottery"); }
 
-double exec_ns(const Machine& machine, TaskSlot slot) {
-  const Machine::Running& task = machine.task(slot);
-  return static_cast<double>(task.exec_ns +
-                             (task.where == Machine::Where::kRunning ? machine.now_ns() - task.started_ns : 0));
-}
-
 // A share p of n draws has a standard deviation of sqrt(p (1 - p) n) draws.
 TEST(LotteryTest, SharesAreThoseOfTheTicketsWithinFourStandardDeviations) {
   const std::vector<u32> tickets = {25, 100, 175, 300, 400};
@@ -32,7 +26,8 @@ TEST(LotteryTest, SharesAreThoseOfTheTicketsWithinFourStandardDeviations) {
     const double draws = 200e9 / 10e6;
     for (std::size_t i = 0; i < slots.size(); ++i) {
       const double share = tickets[i] / 1000.0;
-      EXPECT_NEAR(exec_ns(machine, slots[i]) / 10e6, share * draws, 4 * std::sqrt(share * (1 - share) * draws))
+      EXPECT_NEAR(static_cast<double>(machine.exec_ns(slots[i])) / 10e6, share * draws,
+                  4 * std::sqrt(share * (1 - share) * draws))
           << tickets[i] << " tickets, seed " << seed;
     }
   }
@@ -49,7 +44,8 @@ TEST(LotteryTest, SharesOfTwoCpusAreNearTheTicketsWhereManyWait) {
   machine.run_for(400 * kNsPerSec);
   ASSERT_EQ(machine.violation(), "");
   for (std::size_t i = 0; i < slots.size(); ++i)
-    EXPECT_NEAR(exec_ns(machine, slots[i]) / (tickets[i % 6] / 2400.0 * 800e9), 1.0, 0.15) << tickets[i % 6];
+    EXPECT_NEAR(static_cast<double>(machine.exec_ns(slots[i])) / (tickets[i % 6] / 2400.0 * 800e9), 1.0, 0.15)
+        << tickets[i % 6];
 }
 
 TEST(LotteryTest, WhoSleepsEarlyIsCompensated) {
@@ -61,7 +57,7 @@ TEST(LotteryTest, WhoSleepsEarlyIsCompensated) {
     const TaskSlot slot = machine.spawn(test::sleeper(2 * kNsPerMs, 10 * kNsPerUs));
     machine.run_for(200 * kNsPerSec);
     REPRISE_CHECK(machine.violation().empty());
-    return exec_ns(machine, slot) / 200e9;
+    return static_cast<double>(machine.exec_ns(slot)) / 200e9;
   };
   EXPECT_NEAR(share(""), 2 / 30.0, 0.01);
   EXPECT_NEAR(share("compensation=1"), 2 / 102.0, 0.005);

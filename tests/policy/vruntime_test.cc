@@ -18,11 +18,6 @@ using test::sleeper;
 
 const PolicyInfo& vruntime() { return **find_policy("vruntime"); }
 
-u64 exec_ns(const Machine& machine, TaskSlot slot) {
-  const Machine::Running& task = machine.task(slot);
-  return task.exec_ns + (task.where == Machine::Where::kRunning ? machine.now_ns() - task.started_ns : 0);
-}
-
 u64 percentile(std::vector<u64> values, u64 percent) {
   REPRISE_CHECK(!values.empty());
   std::ranges::sort(values);
@@ -45,13 +40,13 @@ TEST_P(VruntimeShareTest, FollowsWeightsWithinTwoPercent) {
   for (u32 weight : GetParam().weights) slots.push_back(machine.spawn(hog(weight)));
   machine.run_for(10 * kNsPerSec);
   std::vector<u64> before_ns;
-  for (TaskSlot slot : slots) before_ns.push_back(exec_ns(machine, slot));
+  for (TaskSlot slot : slots) before_ns.push_back(machine.exec_ns(slot));
   machine.run_for(100 * kNsPerSec);
   ASSERT_EQ(machine.violation(), "");
   const double total = std::accumulate(GetParam().weights.begin(), GetParam().weights.end(), 0.0);
   for (std::size_t i = 0; i < slots.size(); ++i) {
     const double share = GetParam().weights[i] / total * GetParam().cpus * 100e9;
-    EXPECT_NEAR(static_cast<double>(exec_ns(machine, slots[i]) - before_ns[i]) / share, 1.0, 0.02)
+    EXPECT_NEAR(static_cast<double>(machine.exec_ns(slots[i]) - before_ns[i]) / share, 1.0, 0.02)
         << "weight " << GetParam().weights[i];
   }
 }
@@ -75,7 +70,7 @@ TEST(VruntimeTest, SharesHoldBesideTasksThatSleep) {
   for (int i = 0; i < 20; ++i) machine.spawn(sleeper(50 * kNsPerUs, 7 * kNsPerMs + static_cast<u64>(i) * 1000));
   machine.run_for(60 * kNsPerSec);
   ASSERT_EQ(machine.violation(), "");
-  EXPECT_NEAR(static_cast<double>(exec_ns(machine, heavy)) / static_cast<double>(exec_ns(machine, light)), 3.0, 0.06);
+  EXPECT_NEAR(static_cast<double>(machine.exec_ns(heavy)) / static_cast<double>(machine.exec_ns(light)), 3.0, 0.06);
 }
 
 TEST(VruntimeTest, ThoseWhoNeedLittleDoNotQueueBehindThoseWhoNeedMuch) {
@@ -99,10 +94,10 @@ TEST(VruntimeTest, ALongSleepBuysNoMonopoly) {
   };
   const TaskSlot returning = machine.spawn(plan);
   machine.run_for(9 * kNsPerSec);
-  const u64 before_ns = exec_ns(machine, returning);
+  const u64 before_ns = machine.exec_ns(returning);
   machine.run_for(1200 * kNsPerMs);  // awake for about 200 ms of it
   ASSERT_EQ(machine.violation(), "");
-  EXPECT_NEAR(static_cast<double>(exec_ns(machine, returning) - before_ns), 100e6, 30e6) << "half, and 20 ms of credit";
+  EXPECT_NEAR(static_cast<double>(machine.exec_ns(returning) - before_ns), 100e6, 30e6) << "half, and 20 ms of credit";
 }
 
 // Tasks that are never seen again are never charged, and each enters at the clock: only real time moves it on.
@@ -114,7 +109,7 @@ TEST(VruntimeTest, AStreamOfTasksThatRunOnceLeavesTheOthersTheRest) {
     machine.run_for(kNsPerMs);
     ASSERT_EQ(machine.violation(), "");
   }
-  EXPECT_GT(exec_ns(machine, plain), 1800 * kNsPerMs);
+  EXPECT_GT(machine.exec_ns(plain), 1800 * kNsPerMs);
   EXPECT_LT(machine.task(plain).max_wait_ns, kNsPerSec);
 }
 
@@ -126,7 +121,7 @@ TEST(VruntimeTest, AFloodOfTasksThatRunOnceStarvesNobody) {
     machine.run_for(kNsPerMs);
     ASSERT_EQ(machine.violation(), "");
   }
-  EXPECT_GT(exec_ns(machine, plain), 100 * kNsPerMs) << "its share is 60 s / 257";
+  EXPECT_GT(machine.exec_ns(plain), 100 * kNsPerMs) << "its share is 60 s / 257";
   EXPECT_LT(machine.max_wait_ns(), 20 * kNsPerSec) << "the kernel's watchdog waits for 30 s";
   EXPECT_GT(machine.task(light).dispatched, 2u);
 }
@@ -144,10 +139,10 @@ TEST(VruntimeTest, ATaskThatHadACpuToItselfIsNotPunishedForLong) {
   const TaskSlot alone = machine.spawn(plan);
   machine.run_for(30 * kNsPerSec);
   for (int i = 0; i < 4; ++i) machine.spawn(hog());
-  const u64 before_ns = exec_ns(machine, alone);
+  const u64 before_ns = machine.exec_ns(alone);
   machine.run_for(5 * kNsPerSec);
   ASSERT_EQ(machine.violation(), "");
-  EXPECT_GT(exec_ns(machine, alone) - before_ns, kNsPerSec / 2);
+  EXPECT_GT(machine.exec_ns(alone) - before_ns, kNsPerSec / 2);
   EXPECT_LT(machine.max_wait_ns(), 2 * kNsPerSec);
 }
 

@@ -94,6 +94,11 @@ class Machine {
   [[nodiscard]] u64 now_ns() const { return now_ns_; }
   [[nodiscard]] Engine& engine() { return *engine_; }
   [[nodiscard]] const Running& task(TaskSlot slot) const { return tasks_[slot]; }
+  /// CPU time that the task has had, its present stay on a CPU included.
+  [[nodiscard]] u64 exec_ns(TaskSlot slot) const {
+    const Running& task = tasks_[slot];
+    return task.exec_ns + (task.where == Where::kRunning ? now_ns_ - task.started_ns : 0);
+  }
   [[nodiscard]] u64 idle_ns() const { return idle_ns_; }  // CPU time that nobody used
   [[nodiscard]] const std::vector<LoggedStep>& log() const { return log_; }
   [[nodiscard]] u64 finished() const { return finished_; }    // tasks that exited
