@@ -58,6 +58,8 @@ class Kernel {
  public:
   virtual ~Kernel() = default;
   [[nodiscard]] virtual u64 now() const = 0;  // ns
+  /// Period of the tick, which comes at the multiples of it.
+  [[nodiscard]] virtual u64 tick_ns() const { return kNsPerMs; }
   virtual TaskId create(const TaskInfo&) = 0;
   /// First wakeup (wake_up_new_task). From Behaviour::next it is a fork by the task that runs, else an outside start.
   virtual void start(TaskId) = 0;
@@ -66,6 +68,8 @@ class Kernel {
   /// Behaviour::timer(cookie) at `at_ns` (now, if that has passed), in hardirq context on `cpu`. Fires once.
   /// It may come up to `slack_ns` earlier, together with another timer of that CPU (hrtimer_set_expires_range_ns).
   virtual void arm(u64 at_ns, u64 cookie, u32 cpu = kThisCpu, u64 slack_ns = 0) = 0;
+  /// do_exit up to PF_EXITING, of the task that runs. It goes on; Next::kExit ends it.
+  virtual void exit_begins(TaskId) {}
   virtual void set_affinity(TaskId, const CpuSet&) = 0;
   virtual void set_weight(TaskId, u32 weight) = 0;
   [[nodiscard]] virtual u32 cpu_of(TaskId) const = 0;

@@ -32,6 +32,7 @@ Expected<void> KernelModel::run_until(u64 end_ns) {
 }
 void KernelModel::stop() { machine_->stopped = true; }
 u64 KernelModel::now() const { return machine_->now; }
+u64 KernelModel::tick_ns() const { return machine_->tick_ns; }
 
 TaskId KernelModel::create(const TaskInfo& info) {
   const Here here(*machine_);
@@ -60,6 +61,7 @@ void KernelModel::arm(u64 at_ns, u64 cookie, u32 cpu, u64 slack_ns) {
   m.arm(where,
         {.at = at_ns, .soft = at_ns - std::min(at_ns, slack_ns), .order = 0, .cookie = cookie, .sleeper = sleeper});
 }
+void KernelModel::exit_begins(TaskId task) { machine_->exit_begins(task); }
 void KernelModel::set_affinity(TaskId task, const CpuSet& set) {
   const Here here(*machine_);
   machine_->set_affinity(task, set);

@@ -106,6 +106,7 @@ class KernelModel final : public Kernel {
   // ---- for the workload ----
 
   [[nodiscard]] u64 now() const override;
+  [[nodiscard]] u64 tick_ns() const override;
   /// copy_process. The task does not run before `start`. From Behaviour::next it is a fork by the running task, which
   /// pays for it, else an outside start.
   TaskId create(const TaskInfo&) override;
@@ -116,6 +117,7 @@ class KernelModel final : public Kernel {
   void wake(TaskId, WakeContext, bool sync);  // sync: WF_SYNC, the waker is about to sleep
   /// Calls Behaviour::timer at `at_ns`, or now if that is past.
   void arm(u64 at_ns, u64 cookie, u32 cpu = kThisCpu, u64 slack_ns = 0) override;
+  void exit_begins(TaskId) override;
   void set_affinity(TaskId, const CpuSet&) override;  // must name a CPU that is online
   void set_weight(TaskId, u32) override;
   void set_migration_disabled(TaskId, bool);

@@ -140,6 +140,7 @@ class Machine {
   void wake(TaskId, trace::WakeContext, bool sync);
   void set_affinity(TaskId, const CpuSet&);
   void set_weight(TaskId, u32 weight);
+  void exit_begins(TaskId);
   void dead(Task&);
   u32 select_task_rq(Task&, u64 wake_flags);
   void activate(Task&, u64 enq_flags);

@@ -238,7 +238,7 @@ void Machine::switch_to(u32 cpu, TaskId prev, TaskId next, u64 prev_state) {
 void Machine::act(u32 cpu) {
   Cpu& c = cpus[cpu];
   Task& task = tasks[c.curr];
-  if (task.exiting) return schedule(cpu, Next::kExit);
+  if (task.dying) return schedule(cpu, Next::kExit);
   const Action action = task.id == scheduler ? scheduler_next() : behaviour.next(*kernel, task.id);
   here = cpu;
   switch (action.next) {
@@ -257,9 +257,8 @@ void Machine::act(u32 cpu) {
         task.ts.scx.slice = 0;
       return schedule(cpu, Next::kYield);
     case Next::kExit:
-      emit(KernelEventType::kExit, cpu, task.ts.pid, 0, 0, task.ts.se.sum_exec_runtime - task.irq_ns, 0);
-      task.exiting = true;
-      task.ts.flags |= 4;  // PF_EXITING
+      exit_begins(task.id);
+      task.dying = true;
       task.remaining = options.costs.exit;
       return program(cpu);
   }

@@ -53,6 +53,7 @@ struct alignas(64) Task {
   bool in_custody;      // SCX_TASK_IN_CUSTODY
   bool reset_runnable;  // SCX_TASK_RESET_RUNNABLE_AT
   bool exiting;         // PF_EXITING
+  bool dying;           // when it has run what is left: do_task_dead
   bool migration_disabled;
   bool has_context;
   task_context context;

@@ -298,6 +298,16 @@ void Machine::set_weight(TaskId id, u32 weight) {
 
 // ---- death ----
 
+// do_exit: exit_signals and the tracepoint. From here on sched_ext asks no policy (scx_do_enqueue_task).
+void Machine::exit_begins(TaskId id) {
+  Task& task = tasks[id];
+  if (task.exiting) return;
+  if (task.on_cpu) update_curr(task.cpu);
+  emit(KernelEventType::kExit, task.cpu, task.ts.pid, 0, 0, task.ts.se.sum_exec_runtime - task.irq_ns, 0);
+  task.exiting = true;
+  task.ts.flags |= 4;  // PF_EXITING
+}
+
 // finish_task_switch of a dead task: sched_ext_dead, release_task.
 void Machine::dead(Task& task) {
   if (ext() && task.has_context) {

@@ -134,6 +134,10 @@ Expected<Recorded> from_trace(const std::string& path, const FromTraceOptions& o
                    .preempt_ns = costs.preempt,
                    .wake_ns = costs.wake() - (live ? 0 : bpf_wake),
                    .block_ns = costs.block};
+  if (out.session.hz != 0 && options.fit) {
+    how.tick_ns = kNsPerSec / out.machine.hz;
+    how.tick_at_ns = tick_at;
+  }
   auto extracted = read(how);
   if (!extracted) return std::unexpected(extracted.error());
   out.program = std::move(extracted->program);

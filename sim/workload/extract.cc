@@ -172,7 +172,7 @@ Program Walk::finish() {
       write(task, OpCode::kLeave);
       report_.tasks_cut += 1;
     }
-    report_.periods_late += restore_late_periods(task.ops);
+    report_.periods_late += restore_late_periods(task.ops, objects_);
     TaskProgram made;
     made.first_op = static_cast<u32>(program_.ops.size());
     u64 cpu_ns = 0;

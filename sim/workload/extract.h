@@ -49,6 +49,8 @@ struct ExtractOptions {
   u64 max_events = 200'000'000;
   bool own_threads = true;  // of the process that recorded, but the scheduler's
   Overheads overheads;
+  u64 tick_ns = 0;     // period of the tick; 0: not known
+  u64 tick_at_ns = 0;  // where in a period it comes
   bool thefts = true;  // CPU time that interrupts took goes into Program::thefts
 };
 

@@ -22,6 +22,7 @@ u64 charge_of(u64 bytes) {
   return slab + kHead;
 }
 
+constexpr u64 kSeldom = 64;  // one in so many waits may be wrong about what fits
 constexpr u64 kPipeSlots = 16, kPage = 4096;
 constexpr u64 kSocketBuffer = 212'992;  // net.core.wmem_default
 
@@ -89,6 +90,12 @@ u32 ObjectTable::child(u64 key) {
   return at->second;
 }
 
+u32 ObjectTable::timer(u64 first_ns) {
+  const u32 index = make(ObjectType::kTimer, 0);
+  objects_[index].tokens = first_ns;
+  return index;
+}
+
 void ObjectTable::add_member(u64 set, u64 member) {
   const u32 s = find(set), m = find(member);
   if (s == m || objects_[m].type == ObjectType::kSet) return;  // an epoll in an epoll is not followed
@@ -137,15 +144,21 @@ void ObjectTable::limit(u32 index) {
   } else if (o.kind == kObjectUnix) {
     capacity = (kSocketBuffer + charge_of(mean) - 1) / charge_of(mean) * mean;
     low = capacity / 4;  // unix_writable
-  } else if (!s.saw_full) {
+  } else if (s.full.empty()) {
     return;
   }
-  if (s.saw_full) {
-    capacity = static_cast<u64>(std::max<i64>(s.full, 1));
-    low = o.kind == kObjectUnix ? capacity / 4 : capacity - std::min(capacity, o.kind == kObjectPipe ? kPage : u64{1});
+  // Now and then a level is off by what others were in the middle of: the highest counts that was there often enough.
+  u64 waits = 0, above = 0;
+  for (const auto& [level, times] : s.full) waits += times;
+  for (auto at = s.full.rbegin(); at != s.full.rend(); ++at) {
+    above += at->second;
+    capacity = static_cast<u64>(std::max<i64>(at->first, 1));
+    if (above * kSeldom >= waits) break;
   }
+  if (waits > 0)
+    low = o.kind == kObjectUnix ? capacity / 4 : capacity - std::min(capacity, o.kind == kObjectPipe ? kPage : u64{1});
   const u64 high = static_cast<u64>(std::max<i64>(s.high, 1));
-  if (capacity < high) capacity = high;
+  if (waits < kSeldom && capacity < high) capacity = high;
   o.capacity = capacity;
   o.low_water = std::min(low, capacity - 1);
 }
@@ -157,6 +170,7 @@ void ObjectTable::finish(Program& program) {
       limit(i);
       continue;
     }
+    if (o.type == ObjectType::kTimer) continue;
     o.tokens = 0;
     o.first_member = static_cast<u32>(program.members.size());
     o.members = 0;

@@ -29,6 +29,8 @@ class ObjectTable {
   /// A token that passes from one task to another, or from outside (`from` kNoObject) to a task.
   u32 pair(u32 to, u32 from);
   u32 child(u64 key);
+  /// Of one task, whose first period begins so long after the start; who is late begins the next one then.
+  u32 timer(u64 first_ns);
 
   // poll and epoll
   void add_member(u64 set, u64 member);
@@ -41,17 +43,16 @@ class ObjectTable {
   void mark_members(u32 set);
 
   struct State {
-    i64 balance = 0;    // tokens in the recording, at this moment
-    i64 in_flight = 0;  // of gives that have begun
-    i64 high = 0;       // most that was in it at once
-    i64 taken = 0;      // of `balance`, but not back from the call yet
-    i64 full = 0;       // most that a writer found when it had to wait
+    i64 balance = 0;          // tokens in the recording, at this moment
+    i64 in_flight = 0;        // of gives that have begun
+    i64 high = 0;             // most that was in it at once
+    i64 taken = 0;            // of `balance`, but not back from the call yet
+    std::map<i64, u64> full;  // what writers found when they had to wait, and how often
     u64 given = 0;
     u64 gives = 0;
     bool touched = false;
     bool taken_from = false;  // by a take or a poll
-    bool saw_full = false;
-    bool saw_empty = false;  // a task that wanted to take slept
+    bool saw_empty = false;   // a task that wanted to take slept
   };
   State& state(u32 index) { return states_[index]; }
   [[nodiscard]] const State& state(u32 index) const { return states_[index]; }

@@ -74,7 +74,9 @@ void Walk::on_exit_call(const KernelEvent& e) {
     advance(task, e.c);
     write_post(task);
   } else if (call.role == kCallTake && call.amount.tokens) {
-    if (!call.done) {
+    if (task.told == call.index) {
+      task.told = kNone;  // taken when the signal came
+    } else if (!call.done) {
       advance(task, middle);
       write_take(task);
       report_.takes_at_once += 1;
@@ -93,7 +95,9 @@ void Walk::on_exit_call(const KernelEvent& e) {
         if (objects_.object(call.index).tokens == 0) report_.tokens_at_start += 1;
         objects_.object(call.index).tokens += static_cast<u64>(lacks);
         state.high += lacks;
-        state.full += state.saw_full ? lacks : 0;
+        std::map<i64, u64> full;
+        for (const auto& [level, times] : state.full) full[level + lacks] = times;
+        state.full = std::move(full);
       } else {
         outside(call.index, static_cast<u64>(lacks), call.enter_ns, e.cpu, true);
         report_.takes_unexplained += 1;
@@ -228,6 +232,13 @@ void Walk::on_waking(const KernelEvent& e) {
   tasks_[target].asleep = false;
 }
 
+/// A shell sleeps in sigsuspend until SIGCHLD comes, and then asks for any child, without waiting: it waits for
+/// whichever child ends first, not for this one.
+bool Walk::tells_of_child(const Task& task, const Task& waker) const {
+  return waker.call.open && waker.call.exits && waker.parent != kNone && tasks_[waker.parent].tgid == task.tgid &&
+         std::binary_search(any_child_.begin(), any_child_.end(), task.tgid);
+}
+
 /// The task's sleep ends with the wakeup `e` (or, where that was not seen, with its running). Writes down what the
 /// sleep was; the task has written all that came before it.
 void Walk::resolve(u32 index, u32 waker, const KernelEvent& e, bool own_waker) {
@@ -236,6 +247,14 @@ void Walk::resolve(u32 index, u32 waker, const KernelEvent& e, bool own_waker) {
   const bool timer = task.fired_ns >= task.slept_ns && task.fired_ns != 0;
   if (call.open && call.lock && call.role == kCallTake) {
     report_.sleeps_lock += 1;
+    return;
+  }
+  if (call.open && waker != kNone && object_kind(call.object) == kObjectSignal && tells_of_child(task, tasks_[waker])) {
+    task.told = tasks_[waker].call.index;
+    write(task, OpCode::kTake, task.told, 1);
+    objects_.state(task.told).taken_from = true;
+    objects_.state(task.told).saw_empty = true;
+    report_.sleeps_token += 1;
     return;
   }
   if (call.open && call.known && call.index != kNone) {
@@ -266,8 +285,7 @@ void Walk::resolve(u32 index, u32 waker, const KernelEvent& e, bool own_waker) {
       const Call* room = waker == kNone ? nullptr : &tasks_[waker].call;
       const bool taking = room && room->open && room->role == kCallTake && room->index == call.index;
       const i64 taken = taking ? static_cast<i64>(room->amount.tokens) : 0;
-      state.full = std::max(state.full, state.balance - taken);
-      state.saw_full = true;
+      state.full[state.balance - taken] += 1;
       state.taken = taken;
       give_back_block(task);
       write_post(task);
@@ -283,7 +301,12 @@ void Walk::resolve(u32 index, u32 waker, const KernelEvent& e, bool own_waker) {
       return;
     }
   }
+  // What a softirq that no task caused wakes a thread of the kernel for (an RCU grace period, work for a worker)
+  // follows from what that thread did before, after a while.
+  const bool kernel_own = task.kernel_thread && waker == kNone && !own_waker &&
+                          (e.flags & kWakeContextMask) == kWakeSoftirq && e.type == KernelEventType::kWaking;
   if (timer) return write_sleep(task);
+  if (kernel_own) return write_softirq_sleep(task, e.time_ns);
   if (own_waker) report_.sleeps_own += 1;
   if (waker == kNone)
     report_.sleeps_outside += 1;
@@ -332,6 +355,19 @@ void Walk::write_sleep(Task& task) {
   else
     write(task, OpCode::kSleep, 0, until - std::min(until, task.slept_ns));
   slack();
+}
+
+/// A softirq ended the sleep at `ns`. The tick raises those of RCU and of timers, and they wake all whom they have for
+/// in one interrupt.
+void Walk::write_softirq_sleep(Task& task, u64 ns) {
+  give_back_block(task);
+  report_.sleeps_relative += 1;
+  if (task.start == TaskStart::kWaiting && task.ops.empty()) return write(task, OpCode::kSleepUntil, 0, ns - base_ns_);
+  const u64 tick = options_.tick_ns, at = tick == 0 ? 0 : options_.tick_at_ns % tick;
+  const u64 after = tick == 0 ? 0 : (ns - at) % tick;
+  if (tick == 0 || task.slept_ns < at || after > tick / 8 || ns - after <= task.slept_ns)
+    return write(task, OpCode::kSleep, 0, ns - std::min(ns, task.slept_ns));
+  write(task, OpCode::kSleepTicks, 0, (ns - at) / tick - (task.slept_ns - at) / tick);
 }
 
 /// `waker` gives where it is now; without one, the outside world does at the time of `e`.

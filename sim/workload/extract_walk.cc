@@ -335,6 +335,9 @@ void Walk::on_end(const KernelEvent& e) {
   const u32 index = find(e.tid);
   if (index == kNone) return;
   Task& task = tasks_[index];
+  exact(task, e.b, e.time_ns);
+  advance(task, e.b);
+  write(task, OpCode::kExitBegins);
   if (task.own || task.tid != task.tgid) return;
   // From here on the task is in a call that gives one token to who waits for children.
   const u32 object = child_object(task);

@@ -80,6 +80,7 @@ class Walk {
     u32 parent = kNone;
     u32 entry = kNone;  // in the program
     u32 cpu = kNone;    // where it runs
+    u32 told = kNone;   // what its next wait for a child takes from: it has been taken already
     u32 weight = kWeightDefault;
     u32 gathered = 0;  // CPUs of the mask that is being told
     CpuMask mask{}, gathering{};
@@ -137,9 +138,11 @@ class Walk {
   void write_pair(u32 task, u32 waker, const trace::KernelEvent&);
   void give_back_block(Task&);
   void write_sleep(Task&);
+  void write_softirq_sleep(Task&, u64 ns);
   void give(u32 waker, u32 object, u64 tokens, const trace::KernelEvent&);
   void outside(u32 object, u64 tokens, u64 ns, u32 cpu, bool softirq);
   [[nodiscard]] u32 child_object(const Task& child);
+  [[nodiscard]] bool tells_of_child(const Task& task, const Task& waker) const;
   u32 cpu_set(const CpuMask&);
 
   std::span<const trace::KernelEvent> events_;

@@ -38,6 +38,7 @@ enum class OpCode : u8 {
   kBarrier,     // target: barrier, whose `capacity` is how many must come; the last one lets the others go
   kSleep,       // value: ns from now
   kSleepUntil,  // value: ns after the start of the workload. In the past: does not block
+  kSleepTicks,  // value: until so many ticks have come
   kTimer,       // target: timer; value: period, ns. Sleeps until the timer's period is over; what is late does not
                 // block
   kLoop,        // target: the kLoopEnd; value: how often, kForever: without end; 0: goes past it
@@ -47,6 +48,7 @@ enum class OpCode : u8 {
   kWeight,      // target: weight; value: as for kAffinity
   kYield,       //
   kUntil,       // value: ns after the start. When that has passed, goes to operation `target`
+  kExitBegins,  // the task is in do_exit from here on, which takes the CPU time up to its kExit
   kExit,        // also what a program that runs off its end does
   kLeave,       // the recording ends here: the task sleeps and is no longer part of the workload
 };
@@ -58,8 +60,8 @@ struct Op {
   OpCode code = OpCode::kExit;
   u8 depth = 0;   // of kLoop and kLoopEnd: 0..kMaxLoopDepth-1
   u16 extra = 0;  // kTake*, kReady, kAwait: CPU time that it takes, before blocking, to find that there is nothing;
-                  // kPost, kSignal: that waking costs on top; kSleep*: by how much the timer
-                  // may come early, with another one. In units of kExtraUnitNs
+                  // kPost, kSignal: that waking costs on top; kSleep, kSleepUntil, kTimer: by how much the
+                  // timer may come early, with another one. In units of kExtraUnitNs
   u32 target = 0;
   u64 value = 0;
 };

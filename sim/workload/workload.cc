@@ -80,6 +80,8 @@ void Workload::wait_from_start(Kernel& kernel, u32 instance) {
     result = wait_granted(instance, places_[op.target].takers);
   else if (op.code == OpCode::kSleep || op.code == OpCode::kSleepUntil)
     result = sleep_until(kernel, instance, start_ns_ + op.value);
+  else if (op.code == OpCode::kSleepTicks)
+    result = sleep_until(kernel, instance, after_ticks(kernel, op));
   else
     return wake(kernel, instance, WakeContext::kHardirq);
   task.blocked = 0;  // what blocking costs was paid before the start
@@ -139,6 +141,12 @@ void Workload::push(Queue& queue, u32 instance) {
   instances_[instance].next = kNone;
   (queue.empty() ? queue.first : instances_[queue.last].next) = instance;
   queue.last = instance;
+}
+
+void Workload::push_front(Queue& queue, u32 instance) {
+  instances_[instance].next = queue.first;
+  if (queue.empty()) queue.last = instance;
+  queue.first = instance;
 }
 
 void Workload::wake(Kernel& kernel, u32 instance, WakeContext context) {
@@ -297,7 +305,7 @@ Workload::Result Workload::ready(u32 instance, const Op& op) {
   if (!task.blocked) stats_.takes_blocked += 1;
   task.blocked = 1;
   task.state = State::kWaiting;
-  push(place.takers, instance);
+  push_front(place.takers, instance);  // poll_wait, add_wait_queue: before those that wait already
   place.ready_waiters += 1;
   return Result::kBlock;
 }
@@ -347,6 +355,11 @@ Workload::Result Workload::barrier(Kernel& kernel, u32 instance, const Op& op) {
   return wait_granted(instance, place.takers);
 }
 
+u64 Workload::after_ticks(const Kernel& kernel, const Op& op) {
+  const u64 tick = kernel.tick_ns();
+  return (kernel.now() / tick + op.value) * tick + op.extra * kExtraUnitNs;
+}
+
 Workload::Result Workload::sleep_until(Kernel& kernel, u32 instance, u64 at_ns, u64 slack_ns) {
   Instance& task = instances_[instance];
   if (task.granted) return Result::kDoneAfterBlock;
@@ -371,7 +384,7 @@ Workload::Result Workload::period(Kernel& kernel, u32 instance, const Op& op) {
     timer.tokens = first == kWhenUsed ? now : start_ns_ + first;
   }
   timer.tokens += op.value;
-  if (timer.tokens > now) return sleep_until(kernel, instance, timer.tokens);
+  if (timer.tokens > now) return sleep_until(kernel, instance, timer.tokens, op.extra * kExtraUnitNs);
   if (program_.objects[op.target].capacity == 0) timer.tokens = now;
   stats_.sleeps += 1;
   stats_.sleeps_late += 1;
@@ -443,6 +456,9 @@ Action Workload::next(Kernel& kernel, TaskId id) {
       case OpCode::kSleep:
         result = sleep_until(kernel, self, kernel.now() + op.value, op.extra * kExtraUnitNs);
         break;
+      case OpCode::kSleepTicks:
+        result = sleep_until(kernel, self, after_ticks(kernel, op));
+        break;
       case OpCode::kSleepUntil:
         result = sleep_until(kernel, self, start_ns_ + op.value, op.extra * kExtraUnitNs);
         break;
@@ -480,6 +496,9 @@ Action Workload::next(Kernel& kernel, TaskId id) {
       case OpCode::kYield:
         task.pc = following;
         return {.next = Next::kYield};
+      case OpCode::kExitBegins:
+        kernel.exit_begins(id);
+        break;
       case OpCode::kExit:
         end(kernel, self);
         return {.next = Next::kExit};

@@ -107,6 +107,7 @@ class Workload final : public Behaviour {
   u32 make(Kernel&, u32 task, TaskId parent, TaskState state);
   void wait_from_start(Kernel&, u32 instance);
   void push(Queue&, u32 instance);
+  void push_front(Queue&, u32 instance);
   void wake(Kernel&, u32 instance, WakeContext);
   void set_tokens(Kernel&, u32 object, u64 tokens, WakeContext);
   u32 wake_takers(Kernel&, u32 object, WakeContext);
@@ -120,6 +121,7 @@ class Workload final : public Behaviour {
   [[nodiscard]] bool would_wait(const Op&) const;
   Result wait_granted(u32 instance, Queue&);
   Result barrier(Kernel&, u32 instance, const Op&);
+  [[nodiscard]] static u64 after_ticks(const Kernel&, const Op&);
   Result sleep_until(Kernel&, u32 instance, u64 at_ns, u64 slack_ns = 0);
   Result period(Kernel&, u32 instance, const Op&);
   u64 signal(Kernel&, u32 object, u64 count, WakeContext);

@@ -2,9 +2,11 @@
 #include "tests/sim/event_trace.h"
 
 #include <fmt/format.h>
+
 #include <gtest/gtest.h>
 
 #include <span>
+#include <utility>
 
 #include "traces/writer.h"
 
@@ -140,10 +142,20 @@ sim::Extracted EventTrace::extract(const sim::ExtractOptions& options) {
 
 std::string ops_of(const sim::Extracted& extracted, i32 tid) {
   std::string out;
+  u64 run = 0;  // before `exit_begins`, which is left out
   for (const sim::TaskProgram& task : extracted.program.tasks) {
     if (task.tid != tid) continue;
     for (u32 i = task.first_op; i < task.first_op + task.ops; ++i) {
-      const sim::Op& op = extracted.program.ops[i];
+      sim::Op op = extracted.program.ops[i];
+      const bool before =
+          i + 1 < task.first_op + task.ops && extracted.program.ops[i + 1].code == sim::OpCode::kExitBegins;
+      if (op.code == sim::OpCode::kExitBegins) continue;
+      if (op.code == sim::OpCode::kRun && before && i + 2 < task.first_op + task.ops &&
+          extracted.program.ops[i + 2].code == sim::OpCode::kRun) {
+        run = op.value;
+        continue;
+      }
+      if (op.code == sim::OpCode::kRun) op.value += std::exchange(run, 0);
       out += fmt::format("{}{}", out.empty() ? "" : "; ", name(op.code));
       if (op.code == sim::OpCode::kTake || op.code == sim::OpCode::kTakeSome || op.code == sim::OpCode::kPost)
         out += fmt::format(" {} x{}", op.target, op.value);

@@ -60,7 +60,7 @@ class EventTrace {
   std::map<i32, Call> calls_;
 };
 
-/// "run 100; take 0 x1; exit" of the task with that tid.
+/// "run 100; take 0 x1; exit" of the task with that tid. Where its exit begins is left out.
 [[nodiscard]] std::string ops_of(const sim::Extracted&, i32 tid);
 
 }  // namespace reprise::test

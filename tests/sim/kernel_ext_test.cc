@@ -4,6 +4,8 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <map>
+#include <memory>
 
 #include "sim/kernel/machine.h"
 #include "tests/sim/planned_policy.h"
@@ -333,6 +335,30 @@ TEST(ExtTest, UpdateRqClock_AnInterruptsTimeIsNotTheTasksWork) {
   EXPECT_EQ(irqs[0].a, 42u);
   EXPECT_EQ(irqs[0].b, 3 * kNsPerMs);
   (void)task;
+}
+
+TEST(ExtTest, DoExit_WhatIsLeftOfATaskThatExitsRunsWithoutThePolicy) {
+  // The policy lets each run once for a short time and then forgets it.
+  auto asked = std::make_shared<std::map<i32, u32>>();
+  Stage stage(planned_on(1, [asked](Context& context, TaskSlot slot) {
+    return (*asked)[context.task(slot).tid]++ == 0 ? std::optional<Verdict>(Verdict{.slice_ns = kNsPerMs})
+                                                   : std::optional<Verdict>();
+  }));
+  const auto twice = [](bool exits) {
+    return [exits, turn = 0](sim::Kernel& kernel, TaskId id) mutable {
+      if (turn++ == 1 && exits) kernel.exit_begins(id);
+      return turn <= 2 ? Action{Next::kRun, kNsPerMs * 9 / 10 * (turn == 1 ? 1 : 10)} : Action{Next::kExit};
+    };
+  };
+  const TaskId stays = stage.script.add(*stage.kernel, twice(false));
+  const TaskId goes = stage.script.add(*stage.kernel, twice(true));
+  stage.run(300 * kNsPerMs);
+  EXPECT_EQ(stage.kernel->counters().exits, 1u);
+  EXPECT_GE(stage.kernel->cpu_time(goes), 9 * kNsPerMs);
+  EXPECT_LT(stage.kernel->cpu_time(stays), 9 * kNsPerMs);
+  const auto exits = stage.of(KernelEventType::kExit);
+  ASSERT_EQ(exits.size(), 1u);  // at PF_EXITING, not at the end
+  EXPECT_LT(exits[0].b, 2 * kNsPerMs);
 }
 
 TEST(ExtTest, HrtimerRunQueues_TimersOfOneInterruptComeOneAfterTheOther) {

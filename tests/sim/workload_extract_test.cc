@@ -49,8 +49,9 @@ TEST(ExtractTest, SamplesArePlayedToTheirEnd) {
     for (const auto& entry : std::filesystem::directory_iterator(folder))
       if (entry.path().extension() == ".rtrace") traces.push_back(entry.path());
   } else {
-    for (const char* name : {"compile", "hackbench", "hackbench-2cpu", "periodic"})
-      traces.push_back(std::string(REPRISE_SOURCE_DIR "/traces/samples/") + name + ".rtrace");
+    for (const auto& entry : std::filesystem::directory_iterator(REPRISE_SOURCE_DIR "/traces/samples"))
+      if (entry.path().extension() == ".rtrace") traces.push_back(entry.path());
+    ASSERT_GE(traces.size(), 4u);
   }
   for (const auto& path : traces) {
     auto reader = trace::Reader::open(path);
@@ -94,6 +95,94 @@ TEST(ExtractTest, PeriodsBegunLateGetTheirSleepBack) {
   EXPECT_EQ(sleeps, (std::vector<u64>{10, 20, 30, 40, 50, 60, 70, 80, 90, 100, 110, 120, 130, 140, 150}));
 }
 
+TEST(ExtractTest, WhoBeginsItsPeriodsAnewWhenLateDoesSoInTheProgram) {
+  // Gaps of 10 ms but where it was late; then the next period began when it was.
+  const Extracted extracted = with_periods({10, 20, 30, 40, 50, 73, 83, 93, 103, 127, 137, 147}).extract();
+  EXPECT_EQ(extracted.report.periods_late, 2u);
+  u32 timers = 0;
+  for (const Op& op : extracted.program.ops) {
+    if (op.code == OpCode::kSleepUntil) {
+      EXPECT_EQ(op.value, 10u * kNsPerMs) << "only the first";
+    }
+    if (op.code != OpCode::kTimer) continue;
+    EXPECT_EQ(op.value, 10u * kNsPerMs);
+    EXPECT_EQ(extracted.program.objects[op.target].tokens, 10u * kNsPerMs);
+    EXPECT_EQ(extracted.program.objects[op.target].capacity, 0u);
+    ++timers;
+  }
+  EXPECT_EQ(timers, 11u + 2u);
+}
+
+TEST(ExtractTest, WhoIsSeldomLateKeepsItsPhaseFromThenOn) {
+  std::vector<u64> until;
+  for (u64 ms = 10; ms <= 100; ms += 10) until.push_back(ms);
+  for (u64 ms = 123; ms <= 223; ms += 10) until.push_back(ms);
+  const Extracted extracted = with_periods(until).extract();
+  std::vector<u64> anchors, firsts;
+  for (const Op& op : extracted.program.ops) {
+    if (op.code == OpCode::kSleepUntil) anchors.push_back(op.value / kNsPerMs);
+    if (op.code == OpCode::kTimer) firsts.push_back(extracted.program.objects[op.target].tokens / kNsPerMs);
+  }
+  EXPECT_EQ(anchors, (std::vector<u64>{10, 123}));
+  EXPECT_EQ(firsts.front(), 10u);
+  EXPECT_EQ(firsts.back(), 123u);
+}
+
+TEST(ExtractTest, AShellInSigsuspendWaitsForWhicheverChildEndsFirst) {
+  using test::EventTrace;
+  constexpr u32 kSigsuspend = 130, kWait4 = 61;
+  constexpr u64 kSignals = u64{trace::kObjectSignal} << 56 | 10, kAnyChild = u64{trace::kObjectChild} << 56;
+  EventTrace trace;
+  u64 now = 0;
+  const auto then = [&]() -> EventTrace& { return trace.at(now += 1'000); };
+  trace.task(10, 10);
+  then().run(0, 10);
+  for (const i32 child : {20, 21}) then().fork(10, child);
+  for (const i32 child : {21, 20}) {
+    then().enter(10, kWait4, trace::kCallTake, kAnyChild);
+    then().leave(10, 0);
+    then().enter(10, kSigsuspend, trace::kCallTake, kSignals);
+    then().sleep(0, child);
+    then().exit(child);
+    then().wake(10, child);
+    then().die(0, 10);
+    then().leave(10, -514);
+    then().enter(10, kWait4, trace::kCallTake, kAnyChild);
+    then().leave(10, child);
+  }
+  then().exit(10);
+  then().die(0);
+  const Extracted extracted = trace.extract();
+  std::vector<u32> from;
+  for (const TaskProgram& task : extracted.program.tasks)
+    for (u32 i = task.first_op; i < task.first_op + task.ops; ++i)
+      if (task.tid == 10 && extracted.program.ops[i].code == OpCode::kTake)
+        from.push_back(extracted.program.ops[i].target);
+  ASSERT_EQ(from.size(), 2u) << test::ops_of(extracted, 10);
+  EXPECT_EQ(from[0], from[1]) << test::ops_of(extracted, 10);
+  EXPECT_EQ(extracted.report.gifts, 0u);
+  play(extracted, "sigsuspend");
+}
+
+TEST(ExtractTest, WhatATicksSoftirqWakesSleepsForSoManyTicks) {
+  using test::EventTrace;
+  EventTrace trace;
+  trace.task(15, 15, trace::kMarkKernelThread).at(500'000).run(0, 15).at(1'000'000).sleep(0);
+  trace.at(8'010'000).wake(15, 0, trace::kWakeSoftirq).at(8'020'000).run(0, 15).at(8'030'000).sleep(0);
+  trace.at(13'000'000).wake(15, 0, trace::kWakeSoftirq).at(13'010'000).run(0, 15).at(13'020'000).sleep(0);
+  trace.at(20'000'000).run(0, 0);
+  ExtractOptions options;
+  options.tick_ns = 4 * kNsPerMs;
+  const Extracted extracted = trace.extract(options);
+  EXPECT_NE(test::ops_of(extracted, 15).find("sleep_ticks"), std::string::npos);
+  std::vector<std::pair<OpCode, u64>> sleeps;
+  for (const Op& op : extracted.program.ops)
+    if (op.code == OpCode::kSleep || op.code == OpCode::kSleepTicks) sleeps.emplace_back(op.code, op.value);
+  ASSERT_EQ(sleeps.size(), 2u);
+  EXPECT_EQ(sleeps[0], std::pair(OpCode::kSleepTicks, u64{2}));
+  EXPECT_EQ(sleeps[1], std::pair(OpCode::kSleep, u64{4'970'000})) << "that was not the tick's";
+}
+
 TEST(ExtractTest, SleepsWithoutAGridStayAsTheyWere) {
   const Extracted extracted = with_periods({10, 23, 31, 47, 60, 78, 81, 99, 114, 120, 140, 153}).extract();
   EXPECT_EQ(extracted.report.periods_late, 0u);
@@ -114,6 +203,7 @@ TEST(ExtractTest, ASleepKeepsTheCpuTimeItsCallTookBeforeItBlocked) {
   const Extracted extracted = trace.extract(options);
   const std::string ops = test::ops_of(extracted, 10);
   EXPECT_EQ(extracted.report.overhead_ns, 0u) << ops;
+  EXPECT_TRUE(std::ranges::any_of(extracted.program.ops, [](const Op& op) { return op.code == OpCode::kExitBegins; }));
 }
 
 }  // namespace

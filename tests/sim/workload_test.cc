@@ -234,6 +234,40 @@ TEST(WorkloadTest, SetIsReadyWhenOneMemberIs) {
   EXPECT_EQ(run.workload.stats().takes_blocked, 1u);
 }
 
+TEST(WorkloadTest, WhoPolledLastIsWokenFirst) {
+  // add_wait_queue puts a poll before those that wait already.
+  ProgramBuilder b;
+  const u32 pipe = b.object(ObjectType::kTokens);
+  for (u32 i = 0; i < 3; ++i) {
+    b.begin(b.declare({}));
+    b.run(1);
+    b.op(OpCode::kReady, pipe);
+    b.op(OpCode::kTake, pipe, 1);
+    b.run(100);
+    b.end();
+  }
+  b.begin(b.declare({}));
+  b.run(50);
+  b.op(OpCode::kPost, pipe, 1);  // all three are woken, the first to run gets it
+  b.end();
+  Played run(b);
+  EXPECT_EQ(run.kernel.tasks()[2].ran_ns, 101u);
+  EXPECT_EQ(run.kernel.tasks()[0].ran_ns, 1u);
+  EXPECT_EQ(run.kernel.tasks()[1].ran_ns, 1u);
+}
+
+TEST(WorkloadTest, ASleepOfTicksEndsWithThem) {
+  ProgramBuilder b;
+  b.begin(b.declare({}));
+  b.run(kNsPerMs / 2);
+  b.op(OpCode::kSleepTicks, 0, 3);  // the kernel here has a tick a millisecond
+  b.run(100);
+  b.end();
+  Played run(b);
+  EXPECT_TRUE(run.workload.finished()) << run.workload.waiting();
+  EXPECT_EQ(run.kernel.now(), 3 * kNsPerMs + 100);
+}
+
 TEST(WorkloadTest, SleepsAreRelativeAbsoluteAndPeriodic) {
   ProgramBuilder b;
   const u32 timer = b.object(ObjectType::kTimer, kWhenUsed);

@@ -3,13 +3,13 @@
 # A pipeline of three stages that wake each other under a lock, twice, and two that fight for one lock.
 cat >/tmp/chains.json <<'END'
 {"tasks": {
-  "source": {"instance": 2, "loop": 300, "run": 150, "lock": "m1", "run1": 50, "signal": "c1", "unlock": "m1", "sleep": 9000},
-  "middle": {"instance": 2, "loop": 290, "lock": "m1", "wait": {"ref": "c1", "mutex": "m1"}, "unlock": "m1", "run": 250,
+  "source": {"instance": 2, "run": 150, "lock": "m1", "run1": 50, "signal": "c1", "unlock": "m1", "sleep": 9000},
+  "middle": {"instance": 2, "lock": "m1", "wait": {"ref": "c1", "mutex": "m1"}, "unlock": "m1", "run": 250,
              "lock2": "m2", "signal": "c2", "unlock2": "m2"},
-  "sink": {"instance": 2, "loop": 280, "lock": "m2", "wait": {"ref": "c2", "mutex": "m2"}, "unlock": "m2", "run": 200},
-  "fighter": {"instance": 2, "loop": 350, "run": 100, "lock": "m3", "run1": 300, "unlock": "m3", "sleep": 7000}},
+  "sink": {"instance": 2, "lock": "m2", "wait": {"ref": "c2", "mutex": "m2"}, "unlock": "m2", "run": 200},
+  "fighter": {"instance": 2, "run": 100, "lock": "m3", "run1": 300, "unlock": "m3", "sleep": 7000}},
  "resources": {"m1": {"type": "mutex"}, "m2": {"type": "mutex"}, "m3": {"type": "mutex"},
                "c1": {"type": "wait"}, "c2": {"type": "wait"}},
- "global": {"duration": 5, "calibration": 100, "default_policy": "SCHED_OTHER"}}
+ "global": {"duration": 4, "calibration": 100, "default_policy": "SCHED_OTHER"}}
 END
 rt-app /tmp/chains.json
