@@ -56,7 +56,11 @@ Expected<void> Loop::run(const std::atomic<bool>& stop) {
                           .room = std::min(room > kRoomReserved ? room - kRoomReserved : 0, kMaxDecisionsPerStep),
                           .flags = shared.fallback ? u32{kStepFallback} : 0,
                           .lost_events = dispatcher_.lost_events()};
-    if (auto stepped = engine_.step(input, output_); !stepped) return stepped;
+    if (auto stepped = engine_.step(input, output_); !stepped) {
+      // A replay breaks off in the same step, with the same words; what was decided in it is not handed down.
+      if (recorder_ && !recorder_->failed()) recorder_->push_step(input, output_, monotonic_now(), 0);
+      return stepped;
+    }
     submit();
     record(input);
     if (dispatcher_.events().empty()) sched_yield();

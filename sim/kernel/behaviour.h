@@ -70,6 +70,8 @@ class Kernel {
   virtual void arm(u64 at_ns, u64 cookie, u32 cpu = kThisCpu, u64 slack_ns = 0) = 0;
   /// do_exit up to PF_EXITING, of the task that runs. It goes on; Next::kExit ends it.
   virtual void exit_begins(TaskId) {}
+  /// sched_move_task in do_exit, of the task that runs (sched_autogroup_exit_task): resched_curr.
+  virtual void leaves_group(TaskId) {}
   virtual void set_affinity(TaskId, const CpuSet&) = 0;
   virtual void set_weight(TaskId, u32 weight) = 0;
   [[nodiscard]] virtual u32 cpu_of(TaskId) const = 0;

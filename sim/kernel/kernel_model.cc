@@ -62,6 +62,10 @@ void KernelModel::arm(u64 at_ns, u64 cookie, u32 cpu, u64 slack_ns) {
         {.at = at_ns, .soft = at_ns - std::min(at_ns, slack_ns), .order = 0, .cookie = cookie, .sleeper = sleeper});
 }
 void KernelModel::exit_begins(TaskId task) { machine_->exit_begins(task); }
+void KernelModel::leaves_group(TaskId task) {
+  Machine& m = *machine_;
+  if (m.tasks[task].on_cpu) m.resched(m.tasks[task].cpu);
+}
 void KernelModel::set_affinity(TaskId task, const CpuSet& set) {
   const Here here(*machine_);
   machine_->set_affinity(task, set);

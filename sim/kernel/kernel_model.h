@@ -118,6 +118,7 @@ class KernelModel final : public Kernel {
   /// Calls Behaviour::timer at `at_ns`, or now if that is past.
   void arm(u64 at_ns, u64 cookie, u32 cpu = kThisCpu, u64 slack_ns = 0) override;
   void exit_begins(TaskId) override;
+  void leaves_group(TaskId) override;
   void set_affinity(TaskId, const CpuSet&) override;  // must name a CPU that is online
   void set_weight(TaskId, u32) override;
   void set_migration_disabled(TaskId, bool);

@@ -193,6 +193,7 @@ void Walk::on_waking(const KernelEvent& e) {
     if (call.open && call.known && !call.done && call.role == kCallGive && call.amount.tokens && call.index != kNone &&
         to_parent && !task.asleep) {
       advance(task, exec_at(task, e.time_ns));
+      if (call.exits) leave_group(task);
       write_post(task);
     }
   }

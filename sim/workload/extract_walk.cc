@@ -250,6 +250,7 @@ void Walk::leave_cpu(const KernelEvent& e, u32 index) {
   note_moment(task, e.time_ns, false);
   if (e.flags & kSwitchPreempted || state == 0) return;
   if (state & kStateDead) {
+    leave_group(task);
     if (task.call.exits && !task.call.done) write_post(task);
     write(task, OpCode::kExit);
     task.ended = true;
@@ -338,6 +339,7 @@ void Walk::on_end(const KernelEvent& e) {
   exact(task, e.b, e.time_ns);
   advance(task, e.b);
   write(task, OpCode::kExitBegins);
+  task.in_group = true;
   if (task.own || task.tid != task.tgid) return;
   // From here on the task is in a call that gives one token to who waits for children.
   const u32 object = child_object(task);
@@ -350,6 +352,12 @@ void Walk::on_end(const KernelEvent& e) {
   task.call.role = kCallGive;
   task.call.open = task.call.known = task.call.exits = true;
   objects_.state(object).in_flight += 1;
+}
+
+/// Shortly before exit_notify.
+void Walk::leave_group(Task& task) {
+  if (task.in_group) write(task, OpCode::kLeaveGroup);
+  task.in_group = false;
 }
 
 u32 Walk::child_object(const Task& child) {

@@ -92,6 +92,7 @@ class Walk {
     bool own = false;     // left out
     bool marked = false;  // own, and in the program
     bool kernel_thread = false;
+    bool in_group = false;  // exits, and has not left its group yet
     bool ended = false;
     bool armed_absolute = false;
     bool existed = false;
@@ -137,6 +138,7 @@ class Walk {
   void write_post(Task&);
   void write_pair(u32 task, u32 waker, const trace::KernelEvent&);
   void give_back_block(Task&);
+  void leave_group(Task&);
   void write_sleep(Task&);
   void write_softirq_sleep(Task&, u64 ns);
   void give(u32 waker, u32 object, u64 tokens, const trace::KernelEvent&);

@@ -13,10 +13,10 @@
 namespace reprise::sim {
 namespace {
 
-constexpr std::array<std::string_view, 23> kNames = {
-    "run",      "run_for", "take",        "take_some",   "post",        "ready", "await",    "signal",
-    "barrier",  "sleep",   "sleep_until", "sleep_ticks", "timer",       "loop",  "loop_end", "fork",
-    "affinity", "weight",  "yield",       "until",       "exit_begins", "exit",  "leave"};
+constexpr std::array<std::string_view, 24> kNames = {
+    "run",      "run_for", "take",        "take_some",   "post",        "ready",       "await",    "signal",
+    "barrier",  "sleep",   "sleep_until", "sleep_ticks", "timer",       "loop",        "loop_end", "fork",
+    "affinity", "weight",  "yield",       "until",       "exit_begins", "leave_group", "exit",     "leave"};
 
 template <typename T>
 u64 bytes_of(const std::vector<T>& v) {

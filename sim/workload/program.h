@@ -49,6 +49,7 @@ enum class OpCode : u8 {
   kYield,       //
   kUntil,       // value: ns after the start. When that has passed, goes to operation `target`
   kExitBegins,  // the task is in do_exit from here on, which takes the CPU time up to its kExit
+  kLeaveGroup,  // sched_move_task in do_exit: another task may run now
   kExit,        // also what a program that runs off its end does
   kLeave,       // the recording ends here: the task sleeps and is no longer part of the workload
 };

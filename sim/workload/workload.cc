@@ -499,6 +499,9 @@ Action Workload::next(Kernel& kernel, TaskId id) {
       case OpCode::kExitBegins:
         kernel.exit_begins(id);
         break;
+      case OpCode::kLeaveGroup:
+        kernel.leaves_group(id);
+        break;
       case OpCode::kExit:
         end(kernel, self);
         return {.next = Next::kExit};

@@ -58,6 +58,25 @@ def shared_object(outcome):
     outcome.note(f"code {code[:12]}")
 
 
+def breach(how, what):
+    """The policy is ended where it breaks its contract, and nothing else is; the recording shows the same step."""
+    def check(outcome):
+        document = outcome.json("live.json")
+        error = document.get("error", {})
+        outcome.expect("exit status of reprise live", outcome.number("live.status"), "==", 1)
+        outcome.expect("what it says", error.get("what", ""), "matches", f"policy 'breach' {what}")
+        outcome.expect("where", error.get("where", ""), "matches", "step [0-9]+")
+        outcome.expect("the machine is given back", outcome.text("given_back"), "==", "yes")
+        outcome.expect("hackbench ends", outcome.text("work_ended"), "==", "yes")
+        outcome.expect("its output", outcome.text("hackbench"), "contains", "Time:")
+        code, document, said = reprise(outcome, "replay", outcome.path("live.rtrace"), "--policy",
+                                       f"{outcome.path('policy.so')}:how={how}")
+        outcome.expect(f"status of the replay ({said.strip()[-300:]})", code, "==", 1)
+        outcome.expect("its breach", (document.get("contract") or {}).get("what", ""), "==", error.get("what", ""))
+        outcome.note(error.get("what", ""))
+    return check
+
+
 def document_of(outcome):
     document = outcome.json("live.json")
     outcome.expect("exit status of reprise live", outcome.number("live.status"), "==", 0)
@@ -68,6 +87,12 @@ CASES = [
     *[Case(f"policy-{policy}", "policies", f"{policy} schedules hackbench, a replay decides the same",
            CHECKS.get(policy, schedules),
            ("attach_beside.sh", policy)) for policy in POLICIES],
+    *[Case(f"breach-{name}", "policies", f"a policy that {claim}: it is ended, the machine goes on", breach(how, what),
+           ("breach.sh", f"/reprise/bin/breach.so:how={how}"))
+      for how, (name, claim, what) in enumerate((
+          ("twice", "dispatches a task twice", "dispatches a task twice: task [0-9]+"),
+          ("not-held", "dispatches a task that it does not hold", "dispatches a task that it does not hold"),
+          ("no-cpu", "dispatches to a CPU that there is not", "dispatches to CPU [0-9]+ of [0-9]+: task [0-9]+")), 1)],
     Case("shared-object", "policies", "a policy in a shared object: live, replayed, simulated", shared_object,
          ("attach_beside.sh", "/reprise/bin/mine.so")),
 ]

@@ -89,11 +89,11 @@ breaches() {
         'dispatches to CPU [0-9]+ of [0-9]+: task [0-9]+')
     for how in 1 2 3; do
         claim "a simulation ends when a policy breaks its contract ($how)" 1 "policy 'breach' ${says[how]}" \
-            "$reprise" sim --load hackbench:40 --policy "$build/wrong/breach.so:how=$how"
+            "$reprise" sim --load hackbench:40 --policy "$build/breach.so:how=$how"
         claim "so does a replay ($how)" 1 "policy 'breach' ${says[how]}" \
-            "$reprise" replay "$sample" --policy "$build/wrong/breach.so:how=$how"
+            "$reprise" replay "$sample" --policy "$build/breach.so:how=$how"
         claim "and the step and the contract are named ($how)" 1 'step [0-9]+' \
-            "$reprise" replay "$sample" --policy "$build/wrong/breach.so:how=$how"
+            "$reprise" replay "$sample" --policy "$build/breach.so:how=$how"
         checks=$((checks + 1))
         grep -q 'scheduler/core/policy.h' "$folder/out" || { failures=$((failures + 1)) && echo "FAILED: no contract ($how)"; }
     done
