@@ -52,6 +52,8 @@ Rhythm rhythm_of(const std::vector<Op>& ops) {
   if (exact >= kLeastGaps / 2 && 5 * exact > gaps.size() && exact + longer == gaps.size() &&
       2 * (fits - exact) < longer)
     return {period, Late::kBeginsAnew, kOften * longer > gaps.size()};
+  // Who was never late has not shown what it would do. Catching up is what only few programs do.
+  if (exact == gaps.size()) return {.period = period, .late = Late::kBeginsAnew};
   return {.period = 2 * fits > gaps.size() ? period : 0};
 }
 

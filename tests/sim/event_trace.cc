@@ -149,7 +149,7 @@ std::string ops_of(const sim::Extracted& extracted, i32 tid) {
       sim::Op op = extracted.program.ops[i];
       const bool before =
           i + 1 < task.first_op + task.ops && extracted.program.ops[i + 1].code == sim::OpCode::kExitBegins;
-      if (op.code == sim::OpCode::kExitBegins) continue;
+      if (op.code == sim::OpCode::kExitBegins || op.code == sim::OpCode::kLeaveGroup) continue;
       if (op.code == sim::OpCode::kRun && before && i + 2 < task.first_op + task.ops &&
           extracted.program.ops[i + 2].code == sim::OpCode::kRun) {
         run = op.value;
