@@ -90,8 +90,9 @@ u32 ObjectTable::child(u64 key) {
   return at->second;
 }
 
-u32 ObjectTable::timer(u64 first_ns) {
+u32 ObjectTable::timer(u64 first_ns, u64 when_late) {
   const u32 index = make(ObjectType::kTimer, 0);
+  objects_[index].capacity = when_late;
   objects_[index].tokens = first_ns;
   return index;
 }

@@ -29,8 +29,8 @@ class ObjectTable {
   /// A token that passes from one task to another, or from outside (`from` kNoObject) to a task.
   u32 pair(u32 to, u32 from);
   u32 child(u64 key);
-  /// Of one task, whose first period begins so long after the start; who is late begins the next one then.
-  u32 timer(u64 first_ns);
+  /// Of one task, whose first period begins so long after the start.
+  u32 timer(u64 first_ns, u64 when_late);
 
   // poll and epoll
   void add_member(u64 set, u64 member);

@@ -21,6 +21,7 @@ u64 multiple(u64 gap, u64 period) {
 enum class Late : u8 {
   kKeepsTheGrid,  // the next period begins when it would have begun anyway
   kBeginsAnew,    // the next period begins when the task is late, as the timers of rt-app have it
+  kSkips,         // never late: what it would do is not known; this lies between the other two
 };
 
 struct Rhythm {
@@ -52,8 +53,7 @@ Rhythm rhythm_of(const std::vector<Op>& ops) {
   if (exact >= kLeastGaps / 2 && 5 * exact > gaps.size() && exact + longer == gaps.size() &&
       2 * (fits - exact) < longer)
     return {period, Late::kBeginsAnew, kOften * longer > gaps.size()};
-  // Who was never late has not shown what it would do. Catching up is what only few programs do.
-  if (exact == gaps.size()) return {.period = period, .late = Late::kBeginsAnew};
+  if (exact == gaps.size()) return {.period = period, .late = Late::kSkips};
   return {.period = 2 * fits > gaps.size() ? period : 0};
 }
 
@@ -96,13 +96,13 @@ u64 restore_late_periods(std::vector<Op>& ops, ObjectTable& objects) {
   const Rhythm rhythm = rhythm_of(ops);
   const u64 period = rhythm.period;
   if (period == 0) return 0;
-  const bool anew = rhythm.late == Late::kBeginsAnew;
+  const bool anew = rhythm.late == Late::kBeginsAnew, timed = rhythm.late != Late::kKeepsTheGrid;
   const std::vector<Stretch> stretches = stretches_of(ops);
   const u64 usual = anew ? usual_cpu(stretches, period) : 0;
   const u64 first = ops[stretches.front().end].value;
-  u32 timer = anew ? objects.timer(first) : 0;
+  u32 timer = timed ? objects.timer(first, anew ? kTimerBeginsAnew : kTimerSkips) : 0;
   const auto sleep = [&](const Op& as, u64 until) {
-    if (anew) return Op{.code = OpCode::kTimer, .extra = as.extra, .target = timer, .value = period};
+    if (timed) return Op{.code = OpCode::kTimer, .extra = as.extra, .target = timer, .value = period};
     return Op{.code = OpCode::kSleepUntil, .extra = as.extra, .value = until};
   };
   const auto periods_of = [&](const Stretch& s) -> u64 {
@@ -135,7 +135,7 @@ u64 restore_late_periods(std::vector<Op>& ops, ObjectTable& objects) {
     // they had to each other.
     const bool anchor = anew && !rhythm.often && periods > 1;
     out.push_back(s.gap == 0 || anchor ? ops[s.end] : sleep(ops[s.end], last));
-    if (anchor) timer = objects.timer(last);
+    if (anchor) timer = objects.timer(last, kTimerBeginsAnew);
   }
   out.insert(out.end(), ops.begin() + static_cast<std::ptrdiff_t>(stretches.back().end + 1), ops.end());
   ops = std::move(out);

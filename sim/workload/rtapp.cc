@@ -282,7 +282,7 @@ class Maker {
     const auto start = timer_start_.find(name);
     const u64 start_ns = own ? delay_of_entry() : start != timer_start_.end() ? start->second : kWhenUsed;
     const u32 object = named(timers_, own ? fmt::format("{}\n{}", name, entry_) : name, ObjectType::kTimer, start_ns);
-    builder_.at(object).capacity = absolute_.contains(name) ? 1 : 0;
+    builder_.at(object).capacity = absolute_.contains(name) ? kTimerCatchesUp : kTimerBeginsAnew;
     return object;
   }
   [[nodiscard]] u64 delay_of_entry() const {

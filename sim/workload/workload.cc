@@ -385,7 +385,9 @@ Workload::Result Workload::period(Kernel& kernel, u32 instance, const Op& op) {
   }
   timer.tokens += op.value;
   if (timer.tokens > now) return sleep_until(kernel, instance, timer.tokens, op.extra * kExtraUnitNs);
-  if (program_.objects[op.target].capacity == 0) timer.tokens = now;
+  const u64 when_late = program_.objects[op.target].capacity;
+  if (when_late == kTimerBeginsAnew) timer.tokens = now;
+  if (when_late == kTimerSkips) timer.tokens += (now - timer.tokens) / op.value * op.value;
   stats_.sleeps += 1;
   stats_.sleeps_late += 1;
   return Result::kDone;
