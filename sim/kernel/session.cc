@@ -79,6 +79,8 @@ Expected<void> Machine::attach() {
   }
   attached = true;
   bypassing = false;
+  // What follows costs time on CPUs that are in the middle of something: what was done up to here is not lost.
+  for (u32 cpu = 0; cpu < cpu_count(); ++cpu) update_curr(cpu);
   for (TaskId id = 0; id < tasks.size(); ++id) {
     Task& task = tasks[id];
     if (task.state == RunState::kDead) continue;
