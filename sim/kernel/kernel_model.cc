@@ -60,6 +60,7 @@ void KernelModel::arm(u64 at_ns, u64 cookie, u32 cpu, u64 slack_ns) {
   m.arm(where,
         {.at = at_ns, .soft = at_ns - std::min(at_ns, slack_ns), .order = 0, .cookie = cookie, .sleeper = sleeper});
 }
+u64 KernelModel::undisturbed() const { return machine_->options.look_ahead ? machine_->undisturbed() : 0; }
 void KernelModel::set_affinity(TaskId task, const CpuSet& set) {
   const Here here(*machine_);
   machine_->set_affinity(task, set);

@@ -57,7 +57,8 @@ Expected<void> Machine::begin() {
   return {};
 }
 
-Expected<void> Machine::run_until(u64 end_ns) {
+Expected<void> Machine::run_until(u64 until) {
+  end_ns = until;
   // Events are ordered by time; then those of CPUs by the CPU's number, then others in the order of their scheduling.
   while (!stopped) {
     const u64 of_cpus = clock.next_time(), others = queue.empty() ? kNever : queue.next_time();

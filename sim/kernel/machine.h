@@ -120,7 +120,7 @@ class Machine {
 
   // ---- machine.cc ----
   Expected<void> begin();
-  Expected<void> run_until(u64 end_ns);
+  Expected<void> run_until(u64 until);
   void handle(EventQueue::Slot slot);
   void arm(u32 cpu, WorkloadTimer timer);
   void timer_interrupt(u32 cpu);
@@ -168,6 +168,8 @@ class Machine {
   }
   void update_curr(u32 cpu);
   void program(u32 cpu);
+  [[nodiscard]] u64 slice_ends(u32 cpu, const Task& curr, u64 at) const;
+  [[nodiscard]] u64 undisturbed() const;
   void cpu_event(u32 cpu);
   void resched(u32 cpu);  // resched_curr
   void schedule(u32 cpu, Next why);
@@ -232,6 +234,7 @@ class Machine {
   KernelModel* kernel = nullptr;
 
   u64 now = 0;
+  u64 end_ns = 0;  // of run_until
   u64 hash_ = 0;
   u64 tick_ns;
   u64 tick_cost;

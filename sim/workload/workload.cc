@@ -412,7 +412,7 @@ Action Workload::next(Kernel& kernel, TaskId id) {
       case OpCode::kRun:
         task.pc = following;
         if (op.value == 0) continue;
-        return {.next = Next::kRun, .run_ns = op.value};
+        return {.next = Next::kRun, .run_ns = look_ahead(kernel, task, op.value)};
       case OpCode::kRunFor:
         if (!task.inside) {
           task.inside = 1;
@@ -494,7 +494,7 @@ Action Workload::next(Kernel& kernel, TaskId id) {
     Instance& done = instances_[self];
     done.pc = following;
     done.inside = done.blocked = done.granted = done.paid = 0;
-    if (op.extra && woke) return {.next = Next::kRun, .run_ns = op.extra * kExtraUnitNs};
+    if (op.extra && woke) return {.next = Next::kRun, .run_ns = look_ahead(kernel, done, op.extra * kExtraUnitNs)};
   }
   stats_.empty_turns += 1;
   return {.next = Next::kRun, .run_ns = kEmptyTurnNs};

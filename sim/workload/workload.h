@@ -124,6 +124,12 @@ class Workload final : public Behaviour {
   Result period(Kernel&, u32 instance, const Op&);
   u64 signal(Kernel&, u32 object, u64 count, WakeContext);
   void end(Kernel&, u32 instance);
+  // workload_ahead.cc
+  [[nodiscard]] u64 look_ahead(Kernel&, Instance&, u64 run_ns);
+  [[nodiscard]] bool is_quiet(const Op&) const;
+  [[nodiscard]] bool takes_quietly(const Op&) const;
+  [[nodiscard]] bool posts_quietly(const Op&) const;
+  void take_quietly(Kernel&, const Op&);
   void do_outside(Kernel&);
   void arm_outside(Kernel&);
 
