@@ -55,7 +55,9 @@ struct SimOptions {
   bool reuse_ids = false;  // a dead task's TaskId is given to a later one
   FaultOptions faults;
   bool look_ahead = true;  // Kernel::undisturbed; makes no difference to any result but SimCounters::events
-  u32 check_every = 0;     // hold all invariants after each so many events; 1: each one; 0: never. Costs O(tasks)
+  /// Holds the invariants (checks.cc). Not 0: after each event those of the tasks and CPUs that it touched, and after
+  /// each so many events those of everything, which costs O(tasks).
+  u32 check_every = 0;
   u64 bound_ns = 10 * kNsPerSec;  // an invariant: no runnable task waits longer
 };
 

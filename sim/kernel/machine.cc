@@ -70,7 +70,10 @@ Expected<void> Machine::run_until(u64 until) {
       cpu_event(clock.next_cpu());  // sets the CPU's own event anew, or clears it
     else
       handle(queue.next_slot());
-    if (options.check_every != 0 && counters.events % options.check_every == 0) check_all();
+    if (options.check_every != 0) {
+      check_touched();
+      if (counters.events % options.check_every == 0) check_all();
+    }
     if (error) break;
     if (alive == 0 && timers_armed == 0) return {};
   }

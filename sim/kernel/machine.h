@@ -222,8 +222,13 @@ class Machine {
   void random_hotplug();
   void storm();
   bool fault(u32 per_mille);
+  void touch(const Task& task) {
+    if (options.check_every != 0) touched.push_back(task.id);
+  }
+  void check_touched();
   void check_all();
   void check_task(const Task&);
+  void check_cpu(u32 cpu);
   void check_idle(u32 cpu);
   void violated(const std::string& what, const Task*);
 
@@ -304,6 +309,7 @@ class Machine {
   std::unique_ptr<Fair> fair;
   Prng fault_random{};
   std::vector<u32> queue_counts, cpu_counts;  // of a check
+  std::vector<TaskId> touched;                // by the present event
   u32 offline = 0;
 };
 

@@ -201,6 +201,7 @@ void Machine::switch_to(u32 cpu, TaskId prev, TaskId next, u64 prev_state) {
   u64 prev_class = trace::kClassIdle, next_class = trace::kClassIdle, exec = 0;
   if (prev != kNoTaskId) {
     Task& task = tasks[prev];
+    touch(task);
     task.on_cpu = false;
     task.changed_at = now;
     prev_tid = task.ts.pid;
@@ -219,6 +220,7 @@ void Machine::switch_to(u32 cpu, TaskId prev, TaskId next, u64 prev_state) {
   c.foreign = false;
   if (next != kNoTaskId) {
     Task& task = tasks[next];
+    touch(task);
     c.exec_start = now;
     c.work_at_start = work_now();
     charge(cpu, options.costs.context_switch);

@@ -224,6 +224,7 @@ void Machine::take_wake_list(u32 cpu) {
 void Machine::activate(Task& task, u64 enq_flags) {
   const u32 cpu = task.cpu;
   Cpu& c = cpus[cpu];
+  touch(task);
   task.state = RunState::kRunnable;
   task.changed_at = now;
   ++c.runnable;
