@@ -301,10 +301,10 @@ void Machine::set_weight(TaskId id, u32 weight) {
 
 // finish_task_switch of a dead task: sched_ext_dead, release_task.
 void Machine::dead(Task& task) {
-  if (ext() && task.has_context) {
+  if (ext() && task.ts.context) {
     scx_exit_task_args args{};
     reprise_dispatcher.exit_task(&task.ts, &args);
-    task.has_context = false;
+    task.ts.context = nullptr;
   }
   set_tid(task.ts.pid, kNoTaskId);
   for (TaskId child = task.first_child; child != kNoTaskId;) {
