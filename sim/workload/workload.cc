@@ -32,18 +32,9 @@ Workload::Workload(const Program& program) : program_(program) {
   std::sort(later_.begin(), later_.end(), [&](u32 a, u32 b) {
     return std::tie(program.tasks[a].start_ns, a) < std::tie(program.tasks[b].start_ns, b);
   });
-  count_takes();
+  for (std::size_t i = 0; i < places_.size(); ++i) places_[i].takes_left = program.objects[i].takes;
   instances_.reserve(program.max_instances);
   instance_of_.reserve(program.max_instances + 64);
-}
-
-void Workload::count_takes() {
-  if (program_.max_instances != program_.tasks.size()) return;
-  for (const Op& op : program_.ops)
-    if (op.code == OpCode::kLoop) return;
-  for (Place& place : places_) place.takes_left = 0;
-  for (const Op& op : program_.ops)
-    if (op.code == OpCode::kTake || op.code == OpCode::kTakeSome) places_[op.target].takes_left += 1;
 }
 
 void Workload::begin(Kernel& kernel) {

@@ -98,12 +98,11 @@ class Workload final : public Behaviour {
     Queue takers;
     Queue posters;
     u32 ready_waiters = 0;   // among takers, in kReady
-    u32 takes_left = kNone;  // of all programs; kNone: not known, somebody takes in a loop
+    u32 takes_left = kNone;  // Object::takes that are still to come; kNone: not known
   };
   static_assert(sizeof(Place) == 48);
 
   [[nodiscard]] bool is_due(u32 task) const;
-  void count_takes();
   u32 make(Kernel&, u32 task, TaskId parent, TaskState state);
   void wait_from_start(Kernel&, u32 instance);
   void push(Queue&, u32 instance);
