@@ -18,6 +18,8 @@ struct cpumask {
   u64 bits[16]; /* WIRE_CPU_WORDS */
 };
 
+struct task_context;
+
 struct task_struct {
   unsigned int flags;
   int nr_cpus_allowed;
@@ -36,7 +38,7 @@ struct task_struct {
     u64 slice;
     u64 dsq_vtime;
   } scx;
-  void* host; /* the host's own */
+  struct task_context* context; /* BPF_MAP_TYPE_TASK_STORAGE; null: none was made */
 };
 
 struct scx_init_task_args {

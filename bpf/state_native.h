@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * What the dispatcher remembers, natively: one object per simulation. The host fills in `config`, gives it slots and
- * rings, points dispatcher_here at it and then calls the callbacks in `reprise_dispatcher`. Included by state.h; a host
- * includes state.h.
+ * rings, says where its clock and its CPU are, points dispatcher_here at it and then calls the callbacks in
+ * `reprise_dispatcher`. Included by state.h; a host includes state.h.
  */
 #ifndef REPRISE_BPF_STATE_NATIVE_H
 #define REPRISE_BPF_STATE_NATIVE_H
@@ -14,6 +14,10 @@ struct dispatcher_state {
   struct wire_exit exit_value;
   struct own_state own_value;
   void* host; /* the host's own */
+  /* What is read too often to ask the host for it. */
+  const u64* now;     /* now_ns() */
+  const u32* cpu;     /* this_cpu() */
+  struct slot* slots; /* config.max_tasks of them */
 };
 
 #ifdef __cplusplus
@@ -23,12 +27,8 @@ extern "C" {
 extern __thread struct dispatcher_state* dispatcher_here;
 
 /* Defined by the host; each as the function of that name in state.h. */
-u32 this_cpu(void);
-u64 now_ns(void);
-struct slot* slot_at(u32 index);
 bool free_slot_take(u32* index);
 void free_slot_give(u32 index);
-struct task_context* context_of(struct task_struct* p);
 struct task_context* context_make(struct task_struct* p);
 u32 next_event_seq(u32 cpu);
 u32 next_record_seq(u32 cpu);
@@ -72,6 +72,10 @@ extern const struct dispatcher_callbacks reprise_dispatcher;
 #define exit_info (dispatcher_here->exit_value)
 #define own (dispatcher_here->own_value)
 
+static inline u32 this_cpu(void) { return *dispatcher_here->cpu; }
+static inline u64 now_ns(void) { return *dispatcher_here->now; }
+static inline struct slot* slot_at(u32 index) { return index < config.max_tasks ? &dispatcher_here->slots[index] : 0; }
+static inline struct task_context* context_of(struct task_struct* p) { return p->context; }
 static inline struct wire_cpu_counters* count(void) { return &counters[this_cpu() & (WIRE_MAX_CPUS - 1)]; }
 static inline s32 timers_init(void) { return 0; }
 static inline void look_at_queues(u32 cpus) {

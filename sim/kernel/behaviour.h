@@ -65,7 +65,8 @@ class Kernel {
   virtual void start(TaskId) = 0;
   /// try_to_wake_up. Of a task that is not blocked: recorded, no effect.
   virtual void wake(TaskId, WakeContext) = 0;
-  /// Behaviour::timer(cookie) at `at_ns` (now, if that has passed), in hardirq context on `cpu`. Fires once.
+  /// Behaviour::timer(cookie) at `at_ns` (now, if that has passed), in hardirq context on `cpu`. Fires once. A CPU of a
+  /// larger machine stands for the one here that has its number modulo the number of CPUs.
   /// It may come up to `slack_ns` earlier, together with another timer of that CPU (hrtimer_set_expires_range_ns).
   virtual void arm(u64 at_ns, u64 cookie, u32 cpu = kThisCpu, u64 slack_ns = 0) = 0;
   /// do_exit up to PF_EXITING, of the task that runs. It goes on; Next::kExit ends it.
@@ -75,6 +76,9 @@ class Kernel {
   virtual void set_affinity(TaskId, const CpuSet&) = 0;
   virtual void set_weight(TaskId, u32 weight) = 0;
   [[nodiscard]] virtual u32 cpu_of(TaskId) const = 0;
+  /// Asked from Behaviour::next: so much CPU time the task is sure to get, if it goes on running, before anything else
+  /// can happen on the machine. What it does earlier than that, and wakes nobody by, it may do at once. 0: nothing.
+  [[nodiscard]] virtual u64 undisturbed() const { return 0; }
 };
 
 /// What tasks do. All calls come from the simulation's one thread, in the order of simulated time.

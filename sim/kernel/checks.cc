@@ -27,7 +27,6 @@ void Machine::check_task(const Task& task) {
   const int places_of_it = int{task.on_cpu} + int{fair ? task.fair_queued && !task.on_cpu : queued} + int{held};
   if (places_of_it == 0) violated("a task is lost", &task);
   if (places_of_it > 1) violated("a task is in more than one place", &task);
-  ++cpu_counts[task.cpu];
   if (task.on_cpu) {
     const Cpu& c = cpus[task.cpu];
     if (c.curr != task.id) violated("a task believes that it runs", &task);
@@ -40,14 +39,6 @@ void Machine::check_task(const Task& task) {
     violated("a runnable task has waited for " + std::to_string((now - task.changed_at) / kNsPerMs) + " ms", &task);
   }
   if (task.ts.se.sum_exec_runtime > now) violated("a task ran for longer than there was time", &task);
-  if (queued && !fair) {
-    if (task.dsq < dsqs.size())
-      ++queue_counts[task.dsq];
-    else if (task.dsq == kGlobalDsq)
-      ++queue_counts[dsqs.size()];
-    else
-      ++queue_counts[dsqs.size() + 1 + (kNoDsq - 1 - task.dsq)];
-  }
 }
 
 // Work conserving, but for what the policy and the dispatcher hold: no CPU is idle beside a queue with a task for it.
@@ -65,28 +56,59 @@ void Machine::check_idle(u32 cpu) {
   }
 }
 
+void Machine::check_cpu(u32 cpu) {
+  const Cpu& c = cpus[cpu];
+  const bool busy = c.curr != kNoTaskId || c.foreign;
+  const char* what = nullptr;
+  if (c.curr != kNoTaskId && (!tasks[c.curr].on_cpu || tasks[c.curr].cpu != cpu))
+    what = " runs a task that does not know of it";
+  else if (busy && !c.online)
+    what = " is off line and runs";
+  else if (busy && idle.test(cpu))
+    what = " is busy and called idle";
+  else if (c.exec_sum > now)
+    what = " gave more time than there was";
+  if (what) violated("CPU " + std::to_string(cpu) + what, c.curr == kNoTaskId ? nullptr : &tasks[c.curr]);
+}
+
+// What the present event has changed, in constant time for each task.
+void Machine::check_touched() {
+  for (const TaskId id : touched) {
+    check_task(tasks[id]);
+    check_cpu(tasks[id].cpu);
+  }
+  check_cpu(here);
+  touched.clear();
+}
+
 void Machine::check_all() {
   ++counters.checks;
   queue_counts.assign(dsqs.size() + 1 + cpu_count(), 0);
   cpu_counts.assign(cpu_count(), 0);
-  for (TaskId id = 0; id < tasks.size(); ++id) check_task(tasks[id]);
+  for (TaskId id = 0; id < tasks.size(); ++id) {
+    const Task& task = tasks[id];
+    check_task(task);
+    if (task.state != RunState::kRunnable) continue;
+    ++cpu_counts[task.cpu];
+    if (fair || task.dsq == kNoDsq) continue;
+    if (task.dsq < dsqs.size())
+      ++queue_counts[task.dsq];
+    else if (task.dsq == kGlobalDsq)
+      ++queue_counts[dsqs.size()];
+    else
+      ++queue_counts[dsqs.size() + 1 + (kNoDsq - 1 - task.dsq)];
+  }
   for (std::size_t i = 0; i < dsqs.size(); ++i)
     if (dsqs[i].count() != queue_counts[i]) violated("queue " + std::to_string(i) + " miscounts its tasks", nullptr);
   if (ext() && global.count() != queue_counts[dsqs.size()]) violated("the global queue miscounts its tasks", nullptr);
   for (u32 cpu = 0; cpu < cpu_count(); ++cpu) {
     const Cpu& c = cpus[cpu];
-    const std::string name = "CPU " + std::to_string(cpu);
-    if (c.curr != kNoTaskId && (!tasks[c.curr].on_cpu || tasks[c.curr].cpu != cpu))
-      violated(name + " runs a task that does not know of it", &tasks[c.curr]);
-    if (!c.online && (c.curr != kNoTaskId || c.foreign)) violated(name + " is off line and runs", nullptr);
-    if (c.runnable != cpu_counts[cpu]) violated(name + " miscounts its tasks", nullptr);
-    if (ext() && c.local.count() != queue_counts[dsqs.size() + 1 + cpu])
-      violated(name + " miscounts its local queue", nullptr);
-    if (c.exec_sum > now) violated(name + " gave more time than there was", nullptr);
-    if (idle.test(cpu) && (c.curr != kNoTaskId || c.foreign)) violated(name + " is busy and called idle", nullptr);
+    check_cpu(cpu);
+    const char* what = fair ? fair->check(cpu) : nullptr;
+    if (c.runnable != cpu_counts[cpu]) what = "miscounts its tasks";
+    if (ext() && c.local.count() != queue_counts[dsqs.size() + 1 + cpu]) what = "miscounts its local queue";
+    if (what) violated("CPU " + std::to_string(cpu) + ": " + what, nullptr);
     check_idle(cpu);
-    if (fair)
-      if (const char* what = fair->check(cpu)) violated(name + ": " + what, nullptr);
   }
 }
 

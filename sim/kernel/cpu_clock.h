@@ -26,6 +26,17 @@ class CpuClock {
   /// kNever: nothing on any CPU.
   [[nodiscard]] u64 next_time() const { return time_of(least_); }
   [[nodiscard]] u32 next_cpu() const { return static_cast<u32>(least_) & (kMaxCpus - 1); }
+  /// As next_time, of all CPUs but this one.
+  [[nodiscard]] u64 next_time_but(u32 cpu) const {
+    u64 least = kNever;
+    for (const std::vector<u64>& level : levels_) {
+      const u64* const node = &level[cpu & ~7u];
+      for (u32 i = 0; i < 8; ++i)
+        if (i != (cpu & 7)) least = std::min(least, node[i]);
+      cpu /= 8;
+    }
+    return time_of(least);
+  }
   void clear(u32 cpu) { set_key(cpu, kNever); }
   /// Below 2^54 ns, which is 208 days; later than that is never.
   void set(u32 cpu, u64 time) { set_key(cpu, time >> (64 - kCpuBits) ? kNever : time << kCpuBits | cpu); }

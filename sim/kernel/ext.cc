@@ -25,6 +25,7 @@ void Machine::enqueue_task_ext(Task& task, u64 enq_flags, bool sticky) {
 
 // scx_do_enqueue_task.
 void Machine::do_enqueue_task(Task& task, u64 enq_flags, bool sticky) {
+  touch(task);
   const auto to_local = [&] {
     task.ts.scx.slice = kSliceDefault;
     local_enqueue(task.cpu, task, enq_flags);
@@ -83,6 +84,7 @@ void Machine::dispatch_enqueue(u32 cpu, u64 id, Task& task, u64 slice, u64 vtime
 // Into a CPU's local queue, with rq_owned_post_enq.
 void Machine::local_enqueue(u32 cpu, Task& task, u64 enq_flags) {
   Cpu& c = cpus[cpu];
+  touch(task);
   if (enq_flags & (kEnqHead | kEnqPreempt))
     c.local.push_front(tasks, task.id);
   else
@@ -128,6 +130,7 @@ void Machine::ops_dequeue(Task& task, u64 deq_flags) {
 }
 
 void Machine::dequeue_task_ext(Task& task, u64 deq_flags) {
+  touch(task);
   if (!(deq_flags & kDeqSleep)) deq_flags |= kDeqSchedChange;
   if (!(task.ts.scx.flags & kTaskQueued)) return;
   ops_dequeue(task, deq_flags);
@@ -210,6 +213,7 @@ void Machine::flush_dispatch_buffer() {
 // finish_dispatch: only if the task is still the dispatcher's, by the same enqueue as when it was inserted.
 void Machine::finish_dispatch(const Pending& pending) {
   Task& task = *pending.task;
+  touch(task);
   if (options.faults.requeue_per_mille != 0 && fault(options.faults.requeue_per_mille) &&
       task.ops_state == OpsState::kQueued) {
     dequeue_task_ext(task, 2);

@@ -206,6 +206,15 @@ Fair::Wanted Fair::wanted(u32 cpu, const Task& task) const {
   return {m_.options.hrtick ? std::max(deadline, m_.now) : kNever, tick};
 }
 
+// Until then it makes no difference how often update_curr is called.
+u64 Fair::steady_until(u32 cpu, const Task& task) const {
+  const FairEntity& e = entity(task.id);
+  if (e.weight != kNice0) return m_.now;  // each call rounds
+  u64 until = e.deadline;
+  if (queues_[cpu].queued != 1 && before(e.protected_until, until)) until = e.protected_until;
+  return before(e.vruntime, until) ? m_.cpus[cpu].exec_start + (until - e.vruntime) : m_.now;
+}
+
 void Fair::yield(u32 cpu) {
   FairQueue& queue = queues_[cpu];
   if (queue.queued == 1) return;

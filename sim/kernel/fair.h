@@ -91,6 +91,7 @@ class Fair {
     u64 exact, tick;
   };
   [[nodiscard]] Wanted wanted(u32 cpu, const Task&) const;
+  [[nodiscard]] u64 steady_until(u32 cpu, const Task&) const;
 
   // For tests.
   [[nodiscard]] const FairEntity& entity(TaskId id) const { return entities_[id / kChunk][id % kChunk]; }

@@ -105,9 +105,6 @@ task_struct* current_task(void) {
 
 // ---- maps, rings and timers ----
 
-u32 this_cpu(void) { return machine().here; }
-u64 now_ns(void) { return machine().now; }
-slot* slot_at(u32 index) { return index < machine().options.max_tasks ? &machine().slots[index] : nullptr; }
 bool free_slot_take(u32* index) {
   Machine& m = machine();
   if (m.free_slots.empty()) return false;
@@ -127,14 +124,7 @@ void free_slot_give(u32 index) {
   }
   m.free_slots.push_back(index);
 }
-task_context* context_of(task_struct* p) {
-  if (p == &machine().idle_task) return nullptr;  // which is no Task, and was never initialised for the dispatcher
-  return task_of(p).has_context ? &task_of(p).context : nullptr;
-}
-task_context* context_make(task_struct* p) {
-  task_of(p).has_context = true;
-  return &task_of(p).context;
-}
+task_context* context_make(task_struct* p) { return p->context = &task_of(p).context; }
 u32 next_event_seq(u32 cpu) { return machine().cpus[cpu].event_seq++; }
 u32 next_record_seq(u32) { return 0; }  // `emit` numbers them
 wire_event* events_reserve(void) {

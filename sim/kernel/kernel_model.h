@@ -54,7 +54,10 @@ struct SimOptions {
   std::size_t decisions_bytes = 1 << 20;
   bool reuse_ids = false;  // a dead task's TaskId is given to a later one
   FaultOptions faults;
-  u32 check_every = 0;  // hold all invariants after each so many events; 1: each one; 0: never. Costs O(tasks)
+  bool look_ahead = true;  // Kernel::undisturbed; makes no difference to any result but SimCounters::events
+  /// Holds the invariants (checks.cc). Not 0: after each event those of the tasks and CPUs that it touched, and after
+  /// each so many events those of everything, which costs O(tasks).
+  u32 check_every = 0;
   u64 bound_ns = 10 * kNsPerSec;  // an invariant: no runnable task waits longer
 };
 
@@ -119,6 +122,7 @@ class KernelModel final : public Kernel {
   void arm(u64 at_ns, u64 cookie, u32 cpu = kThisCpu, u64 slack_ns = 0) override;
   void exit_begins(TaskId) override;
   void leaves_group(TaskId) override;
+  [[nodiscard]] u64 undisturbed() const override;
   void set_affinity(TaskId, const CpuSet&) override;  // must name a CPU that is online
   void set_weight(TaskId, u32) override;
   void set_migration_disabled(TaskId, bool);

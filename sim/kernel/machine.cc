@@ -57,7 +57,8 @@ Expected<void> Machine::begin() {
   return {};
 }
 
-Expected<void> Machine::run_until(u64 end_ns) {
+Expected<void> Machine::run_until(u64 until) {
+  end_ns = until;
   // Events are ordered by time; then those of CPUs by the CPU's number, then others in the order of their scheduling.
   while (!stopped) {
     const u64 of_cpus = clock.next_time(), others = queue.empty() ? kNever : queue.next_time();
@@ -69,7 +70,10 @@ Expected<void> Machine::run_until(u64 end_ns) {
       cpu_event(clock.next_cpu());  // sets the CPU's own event anew, or clears it
     else
       handle(queue.next_slot());
-    if (options.check_every != 0 && counters.events % options.check_every == 0) check_all();
+    if (options.check_every != 0) {
+      check_touched();
+      if (counters.events % options.check_every == 0) check_all();
+    }
     if (error) break;
     if (alive == 0 && timers_armed == 0) return {};
   }

@@ -120,7 +120,7 @@ class Machine {
 
   // ---- machine.cc ----
   Expected<void> begin();
-  Expected<void> run_until(u64 end_ns);
+  Expected<void> run_until(u64 until);
   void handle(EventQueue::Slot slot);
   void arm(u32 cpu, WorkloadTimer timer);
   void timer_interrupt(u32 cpu);
@@ -169,6 +169,8 @@ class Machine {
   }
   void update_curr(u32 cpu);
   void program(u32 cpu);
+  [[nodiscard]] u64 slice_ends(u32 cpu, const Task& curr, u64 at) const;
+  [[nodiscard]] u64 undisturbed() const;
   void cpu_event(u32 cpu);
   void resched(u32 cpu);  // resched_curr
   void schedule(u32 cpu, Next why);
@@ -221,8 +223,13 @@ class Machine {
   void random_hotplug();
   void storm();
   bool fault(u32 per_mille);
+  void touch(const Task& task) {
+    if (options.check_every != 0) touched.push_back(task.id);
+  }
+  void check_touched();
   void check_all();
   void check_task(const Task&);
+  void check_cpu(u32 cpu);
   void check_idle(u32 cpu);
   void violated(const std::string& what, const Task*);
 
@@ -233,6 +240,7 @@ class Machine {
   KernelModel* kernel = nullptr;
 
   u64 now = 0;
+  u64 end_ns = 0;  // of run_until
   u64 hash_ = 0;
   u64 tick_ns;
   u64 tick_cost;
@@ -302,6 +310,7 @@ class Machine {
   std::unique_ptr<Fair> fair;
   Prng fault_random{};
   std::vector<u32> queue_counts, cpu_counts;  // of a check
+  std::vector<TaskId> touched;                // by the present event
   u32 offline = 0;
 };
 

@@ -70,19 +70,34 @@ void Machine::program(u32 cpu) {
     const u64 start = std::max(c.busy_until, c.exec_start);
     at = when_done((start - period_start < tick_ns ? work_since(start) : work(start)) + task.remaining);
   }
-  // A slice ends at a tick (task_tick_scx).
+  clock.set(cpu, std::max(std::min(at, slice_ends(cpu, task, at)), now));
+}
+
+// When the slice of curr is acted on, if that is before `at`: at a tick (task_tick_scx), or by a timer (hrtick).
+u64 Machine::slice_ends(u32 cpu, const Task& task, u64 at) const {
+  const Cpu& c = cpus[cpu];
   u64 slice_end = task.ts.scx.slice == ~0ull ? kNever : c.exec_start + task.ts.scx.slice;
   if (fair) {
     const Fair::Wanted wanted = fair->wanted(cpu, task);
     slice_end = wanted.tick;
     at = std::min(at, wanted.exact);
   }
-  if (slice_end < at) {
-    u64 tick = (slice_end + tick_ns - 1) / tick_ns * tick_ns;
-    if (tick + tick_cost <= now) tick = (now - tick_cost) / tick_ns * tick_ns + tick_ns;
-    at = std::min(at, tick + tick_cost);
-  }
-  clock.set(cpu, std::max(at, now));
+  if (slice_end >= at) return at;
+  u64 tick = (slice_end + tick_ns - 1) / tick_ns * tick_ns;
+  if (tick + tick_cost <= now) tick = (now - tick_cost) / tick_ns * tick_ns + tick_ns;
+  return std::min(at, tick + tick_cost);
+}
+
+u64 Machine::undisturbed() const {
+  const Cpu& c = cpus[here];
+  if (where != Where::kTask || c.curr == kNoTaskId || c.need_resched || c.need_resched_lazy) return 0;
+  const Task& task = tasks[c.curr];
+  u64 until = std::min(clock.next_time_but(here), end_ns + (end_ns != kNever));
+  if (!queue.empty()) until = std::min(until, queue.next_time());
+  if (fair) until = std::min(until, fair->steady_until(here, task));
+  until = std::min(slice_ends(here, task, until), period_start + tick_ns);  // beyond it, work() has to divide
+  const u64 start = std::max(c.busy_until, now);
+  return until > start ? work_since(until) - work_since(start) : 0;
 }
 
 void Machine::cpu_event(u32 cpu) {
@@ -186,6 +201,7 @@ void Machine::switch_to(u32 cpu, TaskId prev, TaskId next, u64 prev_state) {
   u64 prev_class = trace::kClassIdle, next_class = trace::kClassIdle, exec = 0;
   if (prev != kNoTaskId) {
     Task& task = tasks[prev];
+    touch(task);
     task.on_cpu = false;
     task.changed_at = now;
     prev_tid = task.ts.pid;
@@ -204,6 +220,7 @@ void Machine::switch_to(u32 cpu, TaskId prev, TaskId next, u64 prev_state) {
   c.foreign = false;
   if (next != kNoTaskId) {
     Task& task = tasks[next];
+    touch(task);
     c.exec_start = now;
     c.work_at_start = work_now();
     charge(cpu, options.costs.context_switch);

@@ -23,6 +23,8 @@ Expected<void> Machine::attach() {
   state = std::make_unique<dispatcher_state>();
   dispatcher_here = state.get();
   state->host = this;
+  state->now = reinterpret_cast<const ::u64*>(&now);
+  state->cpu = &here;
   wire_config& config = state->config_value;
   config.scheduler_tid = options.scheduler_tid;
   config.scheduler_tgid = options.scheduler_tid;
@@ -46,6 +48,7 @@ Expected<void> Machine::attach() {
                    .task_queued = kTaskQueued,
                    .reserved = 0};
   slots = std::make_unique<slot[]>(options.max_tasks);
+  state->slots = slots.get();
   free_slots.clear();
   free_slots_first = 0;
   up.init(options.events_bytes);
@@ -79,6 +82,8 @@ Expected<void> Machine::attach() {
   }
   attached = true;
   bypassing = false;
+  // What follows costs time on CPUs that are in the middle of something: what was done up to here is not lost.
+  for (u32 cpu = 0; cpu < cpu_count(); ++cpu) update_curr(cpu);
   for (TaskId id = 0; id < tasks.size(); ++id) {
     Task& task = tasks[id];
     if (task.state == RunState::kDead) continue;
@@ -116,7 +121,7 @@ void Machine::begin_restart(const std::string&) {
   lost_before += lost_known;
   for (TaskId id = 0; id < tasks.size(); ++id) {
     Task& task = tasks[id];
-    task.has_context = false;
+    task.ts.context = nullptr;
     if (task.state != RunState::kRunnable || task.on_cpu) continue;
     dequeue_task_ext(task, 2);
     enqueue_task_ext(task, kEnqRestore);

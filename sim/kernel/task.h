@@ -55,13 +55,12 @@ struct alignas(64) Task {
   bool exiting;         // PF_EXITING
   bool dying;           // when it has run what is left: do_task_dead
   bool migration_disabled;
-  bool has_context;
-  task_context context;
-  u32 qseq;         // scx.ops_qseq
-  u32 handed_step;  // the step of the engine that followed when it was last handed up
-  u32 dsq;          // index of the queue it is in; kNoDsq
-  u32 dsq_seq;      // of its insertion there
-  u32 next, prev;   // in a FIFO
+  task_context context;  // where ts.context points once it is made
+  u32 qseq;              // scx.ops_qseq
+  u32 handed_step;       // the step of the engine that followed when it was last handed up
+  u32 dsq;               // index of the queue it is in; kNoDsq
+  u32 dsq_seq;           // of its insertion there
+  u32 next, prev;        // in a FIFO
   u64 runnable_at;
   u64 changed_at;             // when it became runnable or stopped running, for the checks
   bool fair_queued, delayed;  // of the fair class: se.on_rq, se.sched_delayed

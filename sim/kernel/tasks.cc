@@ -224,6 +224,7 @@ void Machine::take_wake_list(u32 cpu) {
 void Machine::activate(Task& task, u64 enq_flags) {
   const u32 cpu = task.cpu;
   Cpu& c = cpus[cpu];
+  touch(task);
   task.state = RunState::kRunnable;
   task.changed_at = now;
   ++c.runnable;
@@ -310,10 +311,10 @@ void Machine::exit_begins(TaskId id) {
 
 // finish_task_switch of a dead task: sched_ext_dead, release_task.
 void Machine::dead(Task& task) {
-  if (ext() && task.has_context) {
+  if (ext() && task.ts.context) {
     scx_exit_task_args args{};
     reprise_dispatcher.exit_task(&task.ts, &args);
-    task.has_context = false;
+    task.ts.context = nullptr;
   }
   set_tid(task.ts.pid, kNoTaskId);
   for (TaskId child = task.first_child; child != kNoTaskId;) {

@@ -35,13 +35,23 @@ void MetricsBuilder::mark_own(i32 tid) {
   metrics_.tasks[task_of(tid)].own = true;
 }
 
+u32& TidIndex::first_use(i32 tid) {
+  const u32 page = static_cast<u32>(tid) / kPage;
+  if (page >= kPages) return others_.try_emplace(tid, kNone).first->second;
+  if (page >= pages_.size()) pages_.resize(page + 1);
+  pages_[page] = std::make_unique<std::array<u32, kPage>>();
+  pages_[page]->fill(kNone);
+  return (*pages_[page])[static_cast<u32>(tid) % kPage];
+}
+
 u32 MetricsBuilder::task_of(i32 tid) {
-  const auto [at, fresh] = index_of_tid_.try_emplace(tid, static_cast<u32>(tasks_.size()));
-  if (fresh) {
+  u32& index = index_of_tid_[tid];
+  if (index == TidIndex::kNone) {
+    index = static_cast<u32>(tasks_.size());
     tasks_.emplace_back();
     metrics_.tasks.emplace_back().tid = tid;
   }
-  return at->second;
+  return index;
 }
 
 void MetricsBuilder::event(const KernelEvent& event) {
@@ -56,7 +66,7 @@ void MetricsBuilder::event(const KernelEvent& event) {
     case KernelEventType::kSwitch:
       return counts ? switched(event) : void();
     case KernelEventType::kFork:
-      index_of_tid_.erase(event.tid);  // the tid may have been another task's
+      index_of_tid_[event.tid] = TidIndex::kNone;  // the tid may have been another task's
       [[fallthrough]];
     case KernelEventType::kTask:
       metrics_.tasks[task_of(event.tid)].own =

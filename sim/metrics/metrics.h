@@ -12,6 +12,7 @@
 #pragma once
 
 #include <array>
+#include <memory>
 #include <unordered_map>
 #include <vector>
 
@@ -52,6 +53,23 @@ struct Metrics {
   [[nodiscard]] double fairness_jain() const;
 };
 
+/// Numbers by tid.
+class TidIndex {
+ public:
+  static constexpr u32 kNone = ~u32{0};
+  /// kNone: nothing was stored there.
+  u32& operator[](i32 tid) {
+    const u32 page = static_cast<u32>(tid) / kPage;
+    return page < pages_.size() && pages_[page] ? (*pages_[page])[static_cast<u32>(tid) % kPage] : first_use(tid);
+  }
+
+ private:
+  static constexpr u32 kPage = 1024, kPages = 4096;  // PID_MAX_LIMIT is 2^22
+  u32& first_use(i32 tid);
+  std::vector<std::unique_ptr<std::array<u32, kPage>>> pages_;
+  std::unordered_map<i32, u32> others_;  // tids that no kernel gives out; looked up, never walked over
+};
+
 class MetricsBuilder {
  public:
   /// Of events before `begin_ns` only names and marks are taken.
@@ -82,9 +100,9 @@ class MetricsBuilder {
   void waited(u32 index, u64 delay_ns, u64 now_ns);
 
   Metrics metrics_;
-  std::vector<Task> tasks_;                    // beside metrics_.tasks
-  std::unordered_map<i32, u32> index_of_tid_;  // looked up, never walked over
-  std::vector<u64> busy_since_;                // per CPU; kNever: idle, or not known
+  std::vector<Task> tasks_;  // beside metrics_.tasks
+  TidIndex index_of_tid_;
+  std::vector<u64> busy_since_;  // per CPU; kNever: idle, or not known
   u64 begin_ns_;
   std::vector<i32> own_;  // tids of mark_own
   u64 first_ns_ = kNever, last_ns_ = 0;

@@ -2,6 +2,7 @@
 #include "sim/suite/pool.h"
 
 #include <fmt/format.h>
+#include <malloc.h>
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
@@ -21,6 +22,7 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 constexpr int kPollMs = 200;
+constexpr int kKeptBlock = 32 << 20, kKept = 1 << 30;  // bytes of freed memory that a worker keeps: of a block, in all
 constexpr u32 kPatience = 10;  // of time on the clock, to a second of CPU time: others may be at work here, too
 
 struct Child {
@@ -49,6 +51,9 @@ bool write_all(int fd, std::string_view text) {
   setrlimit(RLIMIT_CORE, &no_core);
   const rlimit cpu{job.cpu_limit_s, job.cpu_limit_s + 5};
   setrlimit(RLIMIT_CPU, &cpu);
+  // What one simulation frees the next one takes: it does not go back to the system, which would have to clear it.
+  mallopt(M_MMAP_THRESHOLD, kKeptBlock);
+  mallopt(M_TRIM_THRESHOLD, kKept);
   int status = 0;
   try {
     job.work([out](const std::string& line) { return write_all(out, line + "\n"); });

@@ -284,8 +284,16 @@ Program seal(Program p) {
     return std::tie(a.at_ns, a.cpu, a.target, a.value) < std::tie(b.at_ns, b.cpu, b.target, b.value);
   });
   p.max_instances = std::max(p.max_instances, static_cast<u32>(p.tasks.size()));
-  for (const Op& op : p.ops)
+  bool loops = false;
+  for (const Op& op : p.ops) {
+    loops = loops || op.code == OpCode::kLoop;
     if (op.code == OpCode::kLoop && op.value == kForever) p.endless = true;
+  }
+  const bool known = !loops && p.max_instances == p.tasks.size();
+  for (Object& object : p.objects) object.takes = known ? 0 : kTakesUnknown;
+  for (const Op& op : p.ops)
+    if (known && (op.code == OpCode::kTake || op.code == OpCode::kTakeSome) && op.target < p.objects.size())
+      p.objects[op.target].takes += 1;
   return p;
 }
 

@@ -82,17 +82,19 @@ inline constexpr u64 kTimerCatchesUp = 1;   // what was missed is made good
 inline constexpr u64 kTimerSkips = 2;       // what was missed is left out, the phase kept
 inline constexpr u64 kWhenUsed = ~u64{0};
 
+inline constexpr u32 kTakesUnknown = ~u32{0};  // somebody takes in a loop, or is made again and again
+
 struct Object {
   ObjectType type = ObjectType::kTokens;
   u8 kind = 0;  // trace::ObjectKind where it comes from a trace
   u16 reserved = 0;
   u32 first_member = 0;  // kSet: into Program::members; tokens: the sets it is in, into Program::memberships
   u32 members = 0;
-  u32 reserved2 = 0;
-  u64 tokens = 0;     // at the start
-  u64 capacity = 0;   // 0: any number fits
-  u64 low_water = 0;  // who blocked on a full object goes on when no more than that is left
-  u64 identity = 0;   // in the trace; else 0
+  u32 takes = kTakesUnknown;  // operations of all tasks that take from it, each of them once; filled in by seal()
+  u64 tokens = 0;             // at the start
+  u64 capacity = 0;           // 0: any number fits
+  u64 low_water = 0;          // who blocked on a full object goes on when no more than that is left
+  u64 identity = 0;           // in the trace; else 0
 };
 static_assert(sizeof(Object) == 48);
 
@@ -168,7 +170,7 @@ Expected<void> check(const Program&);
 [[nodiscard]] std::string listing(const Program&, u32 task);
 [[nodiscard]] std::string_view name(OpCode);
 
-/// Fills in what follows from the rest: memberships, the order of outside events, whether it ends.
+/// Fills in what follows from the rest: memberships, takes, the order of outside events, whether it ends.
 [[nodiscard]] Program seal(Program);
 
 /// Builds a program: tasks one after the other, each with begin_task, operations, end_task.

@@ -32,18 +32,9 @@ Workload::Workload(const Program& program) : program_(program) {
   std::sort(later_.begin(), later_.end(), [&](u32 a, u32 b) {
     return std::tie(program.tasks[a].start_ns, a) < std::tie(program.tasks[b].start_ns, b);
   });
-  count_takes();
+  for (std::size_t i = 0; i < places_.size(); ++i) places_[i].takes_left = program.objects[i].takes;
   instances_.reserve(program.max_instances);
   instance_of_.reserve(program.max_instances + 64);
-}
-
-void Workload::count_takes() {
-  if (program_.max_instances != program_.tasks.size()) return;
-  for (const Op& op : program_.ops)
-    if (op.code == OpCode::kLoop) return;
-  for (Place& place : places_) place.takes_left = 0;
-  for (const Op& op : program_.ops)
-    if (op.code == OpCode::kTake || op.code == OpCode::kTakeSome) places_[op.target].takes_left += 1;
 }
 
 void Workload::begin(Kernel& kernel) {
@@ -427,7 +418,7 @@ Action Workload::next(Kernel& kernel, TaskId id) {
       case OpCode::kRun:
         task.pc = following;
         if (op.value == 0) continue;
-        return {.next = Next::kRun, .run_ns = op.value};
+        return {.next = Next::kRun, .run_ns = look_ahead(kernel, task, op.value)};
       case OpCode::kRunFor:
         if (!task.inside) {
           task.inside = 1;
@@ -518,7 +509,7 @@ Action Workload::next(Kernel& kernel, TaskId id) {
     Instance& done = instances_[self];
     done.pc = following;
     done.inside = done.blocked = done.granted = done.paid = 0;
-    if (op.extra && woke) return {.next = Next::kRun, .run_ns = op.extra * kExtraUnitNs};
+    if (op.extra && woke) return {.next = Next::kRun, .run_ns = look_ahead(kernel, done, op.extra * kExtraUnitNs)};
   }
   stats_.empty_turns += 1;
   return {.next = Next::kRun, .run_ns = kEmptyTurnNs};

@@ -98,12 +98,11 @@ class Workload final : public Behaviour {
     Queue takers;
     Queue posters;
     u32 ready_waiters = 0;   // among takers, in kReady
-    u32 takes_left = kNone;  // of all programs; kNone: not known, somebody takes in a loop
+    u32 takes_left = kNone;  // Object::takes that are still to come; kNone: not known
   };
   static_assert(sizeof(Place) == 48);
 
   [[nodiscard]] bool is_due(u32 task) const;
-  void count_takes();
   u32 make(Kernel&, u32 task, TaskId parent, TaskState state);
   void wait_from_start(Kernel&, u32 instance);
   void push(Queue&, u32 instance);
@@ -126,6 +125,12 @@ class Workload final : public Behaviour {
   Result period(Kernel&, u32 instance, const Op&);
   u64 signal(Kernel&, u32 object, u64 count, WakeContext);
   void end(Kernel&, u32 instance);
+  // workload_ahead.cc
+  [[nodiscard]] u64 look_ahead(Kernel&, Instance&, u64 run_ns);
+  [[nodiscard]] bool is_quiet(const Op&) const;
+  [[nodiscard]] bool takes_quietly(const Op&) const;
+  [[nodiscard]] bool posts_quietly(const Op&) const;
+  void take_quietly(Kernel&, const Op&);
   void do_outside(Kernel&);
   void arm_outside(Kernel&);
 

@@ -3,10 +3,14 @@
 // Counters: `events/s`; `ns` per event; `allocations` per event after the first tenth; `bytes/task` of the kernel
 // model.
 #include <benchmark/benchmark.h>
+#include <sys/resource.h>
+
+#include <bit>
 
 #include "scheduler/policies/table.h"
 #include "sim/run/from_trace.h"
 #include "sim/run/run.h"
+#include "sim/workload/generate.h"
 #include "tests/sim/loads.h"
 #include "tests/support/allocation_counter.h"
 
@@ -31,7 +35,7 @@ void report(benchmark::State& state, sim::KernelModel& kernel, u64 step_ns) {
   state.counters["steps/event"] = static_cast<double>(kernel.counters().steps) / static_cast<double>(events());
 }
 
-const char* const kPolicies[] = {"fifo", "vruntime", "eevdf"};
+const char* const kPolicies[] = {"fifo", "vruntime", "newcomer", "eevdf"};
 
 // hackbench: groups of five senders and five receivers. Arguments: policy, CPUs, tasks, simulated time per iteration.
 void hackbench(benchmark::State& state) {
@@ -81,7 +85,70 @@ void sample(benchmark::State& state, const char* file) {
   state.SetLabel(std::string(policy));
 }
 
-BENCHMARK_CAPTURE(sample, hackbench, "hackbench.rtrace")->ArgName("policy")->Arg(0)->Arg(1)->Arg(2);
+class Measured final : public sim::EventSink {
+ public:
+  explicit Measured(u32 cpus) : builder_(cpus) {}
+  void event(const trace::KernelEvent& e) override { builder_.event(e); }
+
+ private:
+  sim::MetricsBuilder builder_;
+};
+
+// The same without what comes before and after: only the loop over events, metrics included.
+void sample_loop(benchmark::State& state, const char* file) {
+  constexpr u64 kLookNs = 10 * kNsPerMs;
+  const auto recorded = sim::from_trace(std::string(REPRISE_SOURCE_DIR "/traces/samples/") + file);
+  if (!recorded) return state.SkipWithError("the sample cannot be simulated");
+  sim::SimOptions machine = recorded->machine;
+  const std::string_view policy = kPolicies[state.range(0)];
+  machine.policy = policy == "eevdf" ? nullptr : *find_policy(policy);
+  u64 events = 0;
+  for (auto _ : state) {
+    state.PauseTiming();
+    {
+      sim::Workload workload(recorded->program);
+      Measured measured(machine.topology.size());
+      auto kernel = sim::KernelModel::create(machine, workload, &measured);
+      if (!kernel) return state.SkipWithError("no kernel");
+      workload.begin(**kernel);
+      state.ResumeTiming();
+      while (!workload.finished()) {
+        if (!(*kernel)->run_until((*kernel)->now() + kLookNs)) return state.SkipWithError("the simulation failed");
+        if (!workload.finished() && (*kernel)->quiet() && !workload.relieve(**kernel)) break;
+      }
+      state.PauseTiming();
+      events += (*kernel)->counters().wakeups + (*kernel)->counters().switches;
+    }
+    state.ResumeTiming();
+  }
+  state.SetItemsProcessed(static_cast<i64>(events));
+  state.counters["ns"] =
+      benchmark::Counter(static_cast<double>(events) * 1e-9, benchmark::Counter::kIsRate | benchmark::Counter::kInvert);
+  state.SetLabel(std::string(policy));
+}
+
+// So many tasks that sleep: what one of them takes of memory, all in all.
+void memory(benchmark::State& state) {
+  const u32 tasks = static_cast<u32>(state.range(0));
+  const sim::Program program =
+      sim::generate(sim::Sleepers{.tasks = tasks, .rounds = 1, .sleep_ns_min = kNsPerSec, .sleep_ns_max = kNsPerSec},
+                    Prng::seeded(1));
+  for (auto _ : state) {
+    sim::RunOptions options;
+    options.machine.topology = sim::Topology::flat(64);
+    options.machine.policy = *find_policy("vruntime");
+    options.machine.max_tasks = std::bit_ceil(tasks + 16);
+    options.duration_ns = kNsPerSec / 10;
+    if (!sim::run(program, options)) return state.SkipWithError("the simulation failed");
+  }
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  state.counters["MiB"] = static_cast<double>(usage.ru_maxrss) / 1024;
+}
+
+BENCHMARK_CAPTURE(sample, hackbench, "hackbench.rtrace")->ArgName("policy")->DenseRange(0, 3);
+BENCHMARK_CAPTURE(sample_loop, hackbench, "hackbench.rtrace")->ArgName("policy")->DenseRange(0, 3);
+BENCHMARK(memory)->ArgName("tasks")->Arg(1'000'000)->Iterations(1)->Unit(benchmark::kMillisecond);
 BENCHMARK(hackbench)->ArgNames({"policy", "cpus", "tasks", "us"})->Args({0, 4, 100, 1000})->Args({1, 4, 100, 1000});
 BENCHMARK(hackbench)
     ->ArgNames({"policy", "cpus", "tasks", "us"})

@@ -19,6 +19,9 @@ static void insert(std::vector<Inserted>& queue, const Inserted& entry) {
 
 DispatcherHost::DispatcherHost(u32 cpus, u32 max_tasks, u64 offline) : slots(max_tasks) {
   state.host = this;
+  state.now = &now;
+  state.cpu = &current_cpu;
+  state.slots = slots.data();
   state.config_value.scheduler_tid = 1;
   state.config_value.cpus = cpus;
   state.config_value.max_tasks = max_tasks;
@@ -186,9 +189,6 @@ task_struct* bpf_task_from_pid(s32 pid) {
 void bpf_task_release(task_struct*) {}
 task_struct* current_task(void) { return host().current ? host().current : host().tasks.at(1).get(); }
 
-u32 this_cpu(void) { return host().current_cpu; }
-u64 now_ns(void) { return host().now; }
-slot* slot_at(u32 index) { return index < host().slots.size() ? &host().slots[index] : nullptr; }
 bool free_slot_take(u32* index) {
   if (host().free_slots.empty()) return false;
   *index = host().free_slots.back();
@@ -196,14 +196,10 @@ bool free_slot_take(u32* index) {
   return true;
 }
 void free_slot_give(u32 index) { host().free_slots.push_back(index); }
-task_context* context_of(task_struct* p) {
-  const auto found = host().contexts.find(p);
-  return found == host().contexts.end() ? nullptr : found->second.get();
-}
 task_context* context_make(task_struct* p) {
   auto& context = host().contexts[p];
   if (!context) context = std::make_unique<task_context>();
-  return context.get();
+  return p->context = context.get();
 }
 u32 next_event_seq(u32) { return host().event_seq++; }
 u32 next_record_seq(u32) { return host().record_seq++; }
