@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 namespace reprise::sim {
 
@@ -29,6 +30,8 @@ double Metrics::fairness_jain() const {
 MetricsBuilder::MetricsBuilder(u32 cpus, u64 begin_ns) : busy_since_(cpus, kNever), begin_ns_(begin_ns) {
   metrics_.cpus = cpus;
 }
+
+void MetricsBuilder::keep_details() { details_ = std::make_unique<DetailsBuilder>(metrics_.cpus); }
 
 void MetricsBuilder::mark_own(i32 tid) {
   own_.push_back(tid);
@@ -102,7 +105,9 @@ void MetricsBuilder::switched(const KernelEvent& event) {
     since = event.tid != 0 ? event.time_ns : kNever;
   }
   if (previous != 0) out(task_of(previous), event);
-  if (event.tid != 0) in(task_of(event.tid), event);
+  const u32 next = event.tid != 0 ? task_of(event.tid) : DetailsBuilder::kIdle;
+  if (details_) details_->switched(event.time_ns, event.cpu, next);
+  if (event.tid != 0) in(next, event);
 }
 
 void MetricsBuilder::out(u32 index, const KernelEvent& event) {
@@ -129,36 +134,46 @@ void MetricsBuilder::in(u32 index, const KernelEvent& event) {
     ++counts.migrations;
     ++metrics_.migrations;
   }
-  task.last_cpu = event.cpu;
-  if (task.woken_at != kNever && !counts.own)
-    metrics_.wakeup_latency_ns.add(event.time_ns - std::min(event.time_ns, task.woken_at));
+  const u32 cpu_before = std::exchange(task.last_cpu, event.cpu);
+  if (task.woken_at != kNever) {
+    const u64 latency = event.time_ns - std::min(event.time_ns, task.woken_at);
+    if (!counts.own) metrics_.wakeup_latency_ns.add(latency);
+    if (details_) details_->woken(index, latency);
+  }
   if (task.runnable_at != kNever) {
     const u64 delay = event.time_ns - std::min(event.time_ns, task.runnable_at);
     if (!counts.own) metrics_.run_delay_ns.add(delay);
-    waited(index, delay, event.time_ns);
+    waited(index, delay, event.time_ns, cpu_before, event.cpu);
   }
   task.woken_at = task.runnable_at = kNever;
   task.running_since = event.time_ns;
 }
 
-void MetricsBuilder::waited(u32 index, u64 delay_ns, u64 now_ns) {
+void MetricsBuilder::waited(u32 index, u64 delay_ns, u64 now_ns, u32 cpu_before, u32 cpu_after) {
   TaskMetrics& counts = metrics_.tasks[index];
   counts.delay_ns += delay_ns;
   ++counts.delays;
   if (delay_ns > counts.max_delay_ns) counts.max_delay_ns = delay_ns, counts.max_delay_at_ns = now_ns;
-  if (!counts.own) metrics_.max_wait_ns = std::max(metrics_.max_wait_ns, delay_ns);
+  if (counts.own) return;
+  metrics_.max_wait_ns = std::max(metrics_.max_wait_ns, delay_ns);
+  if (details_) details_->waited(index, now_ns - delay_ns, now_ns, cpu_before, cpu_after);
 }
 
 Metrics MetricsBuilder::finish(u64 end_ns) {
   end_ns = std::max(end_ns, last_ns_);
   for (u32 index = 0; index < tasks_.size(); ++index) {
     const Task& task = tasks_[index];
-    if (task.runnable_at != kNever) waited(index, end_ns - task.runnable_at, end_ns);
+    if (task.runnable_at != kNever) waited(index, end_ns - task.runnable_at, end_ns, task.last_cpu, WorstMoment::kNone);
     if (task.running_since != kNever) metrics_.tasks[index].cpu_ns += end_ns - task.running_since;
   }
   for (const u64 since : busy_since_)
     if (since != kNever) metrics_.busy_ns += end_ns - since;
   if (first_ns_ != kNever) metrics_.makespan_ns = end_ns - first_ns_;
+  if (details_) {
+    Details details = details_->finish(end_ns);
+    details.tasks.resize(metrics_.tasks.size());
+    metrics_.details = std::make_shared<const Details>(std::move(details));
+  }
   return std::move(metrics_);
 }
 

@@ -16,6 +16,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "sim/metrics/details.h"
 #include "sim/metrics/histogram.h"
 #include "traces/kernel_event.h"
 
@@ -44,7 +45,8 @@ struct Metrics {
   u32 cpus = 0;
   u64 max_wait_ns = 0;  // longest run delay, one that was not over at the end included
   Histogram wakeup_latency_ns, run_delay_ns, slice_ns;
-  std::vector<TaskMetrics> tasks;  // in the order in which they were first seen
+  std::vector<TaskMetrics> tasks;          // in the order in which they were first seen
+  std::shared_ptr<const Details> details;  // null unless they were asked for
 
   /// Busy CPUs as a part of all: 0..1.
   [[nodiscard]] double cpu_utilisation() const;
@@ -75,6 +77,9 @@ class MetricsBuilder {
   /// Of events before `begin_ns` only names and marks are taken.
   explicit MetricsBuilder(u32 cpus, u64 begin_ns = 0);
 
+  /// Before the first event: Metrics::details, too. Takes up to 2 MiB, and 5 KiB per task.
+  void keep_details();
+
   /// The task with that tid belongs to the process that records or schedules, whatever its events say.
   void mark_own(i32 tid);
 
@@ -97,7 +102,7 @@ class MetricsBuilder {
   void switched(const trace::KernelEvent&);
   void out(u32 index, const trace::KernelEvent&);
   void in(u32 index, const trace::KernelEvent&);
-  void waited(u32 index, u64 delay_ns, u64 now_ns);
+  void waited(u32 index, u64 delay_ns, u64 now_ns, u32 cpu_before, u32 cpu_after);
 
   Metrics metrics_;
   std::vector<Task> tasks_;  // beside metrics_.tasks
@@ -106,6 +111,7 @@ class MetricsBuilder {
   u64 begin_ns_;
   std::vector<i32> own_;  // tids of mark_own
   u64 first_ns_ = kNever, last_ns_ = 0;
+  std::unique_ptr<DetailsBuilder> details_;  // null: not kept
 };
 
 }  // namespace reprise::sim

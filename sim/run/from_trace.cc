@@ -155,6 +155,7 @@ Expected<Recorded> from_trace(const std::string& path, const FromTraceOptions& o
 
   const u64 ended = workload_end(out.program, *timeline);
   MetricsBuilder builder(out.session.cpus, attached);
+  if (options.details) builder.keep_details();
   for (const KernelEvent& e : timeline->events)
     if (e.time_ns <= ended) builder.event(e);
   out.metrics = builder.finish(ended);

@@ -28,6 +28,7 @@ struct FromTraceOptions {
   u32 session = 0;             // from 1; 0: the first
   bool fit = true;             // else default costs
   std::optional<Costs> costs;  // instead of either
+  bool details = false;        // Metrics::details of the recorded run, too
 };
 
 /// Reads the trace at `path` more than once. Errors: of trace::Reader::open and of extract.

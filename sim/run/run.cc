@@ -2,6 +2,7 @@
 #include "sim/run/run.h"
 
 #include <algorithm>
+#include <cstring>
 #include <unordered_map>
 
 #include "scheduler/core/hash.h"
@@ -17,6 +18,7 @@ constexpr u32 kSoftHrtimer = 8;  // HRTIMER_SOFTIRQ: the dispatcher's timers
 class Measure final : public EventSink {
  public:
   Measure(u32 cpus, u64 begin_ns, EventSink* next) : builder_(cpus, begin_ns), next_(next) {}
+  void keep_details() { builder_.keep_details(); }
   void mark_own(i32 tid) { builder_.mark_own(tid); }
   void event(const trace::KernelEvent& e) override {
     builder_.event(e);
@@ -81,6 +83,7 @@ Expected<RunResult> run(const Program& program, const RunOptions& options, Event
     return fail(ExitCode::kUsage, "the workload never ends by itself", {}, "say for how long: --duration SECONDS");
   Workload workload(program);
   Measure measure(options.machine.topology.size(), options.machine.attach_ns, events);
+  if (options.details) measure.keep_details();
   Watched watched(workload);
   auto made = KernelModel::create(options.machine, watched, &measure, steps);
   if (!made) return std::unexpected(made.error());
@@ -110,9 +113,12 @@ Expected<RunResult> run(const Program& program, const RunOptions& options, Event
     result.task_cpu_ns[entry] += kernel.cpu_time(id);
     entry_of_tid[kernel.tid_of(id)] = entry;
   }
-  for (const TaskMetrics& task : result.metrics.tasks) {
+  for (TaskMetrics& task : result.metrics.tasks) {
     const auto at = entry_of_tid.find(task.tid);
     result.task_entry.push_back(at == entry_of_tid.end() ? kNoTaskId : at->second);
+    // A run's events name only tasks that take another name.
+    if (at != entry_of_tid.end() && task.comm[0] == 0)
+      std::memcpy(task.comm.data(), program.tasks[at->second].comm, task.comm.size() - 1);
   }
   return result;
 }

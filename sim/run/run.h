@@ -21,6 +21,7 @@ struct RunOptions {
   /// CPU time that interrupts took in the recording is taken again, at its time, on CPUs that exist. What the model
   /// makes by itself (the CPU's own timer, messages between CPUs) is left out.
   bool thefts = true;
+  bool details = false;  // Metrics::details, too
   /// Called every `progress_ns` of simulated time; null: not.
   std::function<void(u64 now_ns)> progress;
   u64 progress_ns = 100 * kNsPerMs;

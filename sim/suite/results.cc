@@ -5,6 +5,7 @@
 #include <map>
 #include <nlohmann/json.hpp>
 
+#include "sim/suite/measure.h"
 #include "sim/suite/seal.h"
 
 namespace reprise::sim {
@@ -12,10 +13,19 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
+// "frames.p99_run_delay": that of the metric behind the group.
+const char* unit_of(std::string_view metric) {
+  const MetricInfo* info = find_measure(metric.substr(metric.find('.') + 1));
+  if (!info || info->unit == Unit::kCount) return "count";
+  if (info->unit == Unit::kNs) return "ns";
+  return info->name.ends_with("_pct") ? "percent" : "ratio";
+}
+
 Json finding_json(const Finding& finding) {
   Json json = {{"kind", name(finding.kind)}, {"verdict", name(finding.verdict)}, {"sentence", finding.sentence}};
   if (finding.metric.empty()) return json;
   json["metric"] = finding.metric;
+  json["unit"] = unit_of(finding.metric);
   json["base"] = finding.base;
   json["now"] = finding.now;
   json["worse"] = finding.worse;
@@ -25,7 +35,7 @@ Json finding_json(const Finding& finding) {
   return json;
 }
 
-Json case_json(const Suite& suite, const CaseReport& report) {
+Json case_json(const Suite& suite, const CaseReport& report, const ResultsOrigin& origin) {
   const Case& item = suite.cases[report.index];
   const Setup& setup = suite.setups[item.setup];
   Json findings = Json::array();
@@ -34,6 +44,8 @@ Json case_json(const Suite& suite, const CaseReport& report) {
                {"policy", setup.policy},  {"workload", setup.file}, {"seeds", setup.seeds},
                {"events", report.events}, {"cpu_ns", report.cpu_ns}};
   json["first_divergence"] = report.divergence.empty() ? Json(nullptr) : Json(report.divergence);
+  json["longest_wait"] = report.worst_wait.empty() ? Json(nullptr) : Json(report.worst_wait);
+  if (origin.again) json["again"] = origin.again(report);
   json["findings"] = findings;
   return json;
 }
@@ -51,7 +63,7 @@ Json results_document(const Suite& suite, const SuiteReport& report, const Suite
   std::map<std::string, PolicyRow> rows;
   Json cases = Json::array();
   for (const CaseReport& one : report.cases) {
-    cases.push_back(case_json(suite, one));
+    cases.push_back(case_json(suite, one, origin));
     const Setup& setup = suite.setups[suite.cases[one.index].setup];
     if (setup.policy.empty()) continue;
     auto policy = find(setup.policy);
@@ -81,7 +93,8 @@ Json results_document(const Suite& suite, const SuiteReport& report, const Suite
        {{"at", origin.at},
         {"version", origin.version},
         {"compiler", origin.compiler},
-        {"build_type", origin.build_type}}},
+        {"build_type", origin.build_type},
+        {"command", origin.command}}},
       {"code",
        {{"engine", origin.engine_hash}, {"policies", origin.policies_hash}, {"dispatcher", origin.dispatcher_hash}}},
       {"complete", complete && report.complete},

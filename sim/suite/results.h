@@ -2,6 +2,7 @@
 // The results document of `reprise test` (docs/suite.md, "Results").
 #pragma once
 
+#include <functional>
 #include <nlohmann/json_fwd.hpp>
 #include <string>
 
@@ -14,6 +15,8 @@ struct ResultsOrigin {
   std::string at;  // UTC, "2026-11-25T16:04:05Z"
   std::string version, compiler, build_type;
   std::string engine_hash, policies_hash, dispatcher_hash;
+  std::string command = {};                                  // that made them
+  std::function<std::string(const CaseReport&)> again = {};  // the command that runs one case alone
 };
 
 /// Sealed. `complete` false makes a document on whose account nothing is loaded.

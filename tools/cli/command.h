@@ -46,6 +46,7 @@ std::unique_ptr<Command> make_live();
 std::unique_ptr<Command> make_record();
 std::unique_ptr<Command> make_policies();
 std::unique_ptr<Command> make_replay();
+std::unique_ptr<Command> make_report();
 std::unique_ptr<Command> make_shrink();
 std::unique_ptr<Command> make_sim();
 std::unique_ptr<Command> make_test();

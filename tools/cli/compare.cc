@@ -7,6 +7,7 @@
 
 #include "tools/cli/arguments.h"
 #include "tools/cli/command.h"
+#include "tools/cli/result_details.h"
 #include "tools/cli/results.h"
 
 namespace reprise::cli {
@@ -115,7 +116,7 @@ class Compare final : public Command {
   Expected<std::vector<Group>> chosen(const Result&, const std::string& policy, std::string_view option) const;
   [[nodiscard]] std::vector<Cell> cells_of(const Group&, const Group&) const;
   [[nodiscard]] u64 count(GateVerdict) const;
-  [[nodiscard]] Json document() const;
+  [[nodiscard]] Json document(const Console&) const;
   void show(Console&) const;
 
   std::string a_file_, b_file_, a_policy_, b_policy_;
@@ -249,7 +250,7 @@ u64 Compare::count(GateVerdict verdict) const {
   return sum;
 }
 
-Json Compare::document() const {
+Json Compare::document(const Console& console) const {
   const auto side = [](const Group& group) {
     Json seeds = Json::array();
     for (const ResultRun* run : group.runs) seeds.push_back(run->seed);
@@ -288,7 +289,8 @@ Json Compare::document() const {
           {"broken", broken},
           {"undecided", count(GateVerdict::kUndecided)},
           {"results", results},
-          {"unmatched", unmatched_}};
+          {"unmatched", unmatched_},
+          {"provenance", provenance_json(console)}};
 }
 
 void Compare::show(Console& console) const {
@@ -332,7 +334,7 @@ Expected<ExitCode> Compare::run(Console& console) {
   if (auto valid = parse_gates(); !valid) return std::unexpected(valid.error());
   if (auto paired = pair_up(console); !paired) return std::unexpected(paired.error());
   if (console.json())
-    console.document(document());
+    console.document(document(console));
   else
     show(console);
   return count(GateVerdict::kFail) != 0 ? ExitCode::kExpectationFailed : ExitCode::kDone;

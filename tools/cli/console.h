@@ -37,6 +37,9 @@ class Console {
   void set_options(const CommonOptions& options) { options_ = options; }
   [[nodiscard]] bool json() const { return options_.json; }
   [[nodiscard]] int verbosity() const { return options_.verbosity; }
+  /// The command line, as a shell takes it.
+  void set_command(std::string command) { command_ = std::move(command); }
+  [[nodiscard]] const std::string& command() const { return command_; }
   /// "reprise.NAME/1".
   [[nodiscard]] std::string schema() const;
 
@@ -87,7 +90,7 @@ class Console {
   void flush();
   [[nodiscard]] std::string err_colour(Colour, std::string_view text) const;
 
-  std::string name_;
+  std::string name_, command_;
   CommonOptions options_;
   std::string buffer_;
   int out_ = 1;

@@ -6,6 +6,7 @@
 #include "tools/cli/arguments.h"
 #include "tools/cli/command.h"
 #include "tools/cli/metrics_text.h"
+#include "tools/cli/result_details.h"
 #include "tools/cli/trace_text.h"
 
 namespace reprise::cli {
@@ -40,7 +41,7 @@ class FidelityCommand final : public Command {
  private:
   Expected<std::vector<sim::Recorded>> load(Console&) const;
   Expected<sim::FidelityOptions> options(const sim::Recorded&) const;
-  Json document(const sim::Fidelity&, const sim::Recorded&) const;
+  Json document(const Console&, const sim::Fidelity&, const sim::Recorded&) const;
   void show(Console&, const sim::Fidelity&, const sim::Recorded&) const;
 
   std::vector<std::string> files_;
@@ -92,7 +93,8 @@ Expected<sim::FidelityOptions> FidelityCommand::options(const sim::Recorded& rec
   return options;
 }
 
-Json FidelityCommand::document(const sim::Fidelity& result, const sim::Recorded& recorded) const {
+Json FidelityCommand::document(const Console& console, const sim::Fidelity& result,
+                               const sim::Recorded& recorded) const {
   Json metrics = Json::array();
   for (const sim::FidelityCell& cell : result.cells)
     metrics.push_back({{"name", cell.metric->name},
@@ -126,7 +128,9 @@ Json FidelityCommand::document(const sim::Fidelity& result, const sim::Recorded&
           {"verdict", sim::name(result.verdict)},
           {"control", {{"rejected", rejected}, {"runs", controls}}},
           {"metrics", metrics},
-          {"state_hashes", hashes}};
+          {"state_hashes", hashes},
+          {"recording", recording_json(files_.front(), recorded.session)},
+          {"provenance", provenance_json(console)}};
 }
 
 std::string value_text(const sim::FidelityCell& cell, u64 value) {
@@ -169,7 +173,7 @@ Expected<ExitCode> FidelityCommand::run(Console& console) {
   const auto result = sim::fidelity(*recordings, *options);
   if (!result) return std::unexpected(result.error());
   if (console.json())
-    console.document(document(*result, recordings->front()));
+    console.document(document(console, *result, recordings->front()));
   else
     show(console, *result, recordings->front());
   return result->verdict == sim::Verdict::kAgree ? ExitCode::kDone : ExitCode::kExpectationFailed;

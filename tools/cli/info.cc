@@ -7,6 +7,7 @@
 #include "tools/cli/arguments.h"
 #include "tools/cli/command.h"
 #include "tools/cli/metrics_text.h"
+#include "tools/cli/result_details.h"
 #include "tools/cli/sched_tables.h"
 #include "tools/cli/trace_text.h"
 #include "traces/format.h"
@@ -238,7 +239,7 @@ class Info final : public Command {
   Expected<ExitCode> run(Console&) override;
 
  private:
-  Expected<std::vector<SessionMetrics>> metrics() const;
+  Expected<std::vector<SessionMetrics>> metrics(bool details) const;
 
   std::string file_;
   Expected<ExitCode> table(Console&) const;
@@ -246,11 +247,11 @@ class Info final : public Command {
   bool metrics_ = false, latency_ = false, timehist_ = false, map_ = false;
 };
 
-Expected<std::vector<SessionMetrics>> Info::metrics() const {
+Expected<std::vector<SessionMetrics>> Info::metrics(bool details) const {
   if (!metrics_ && !latency_) return {};
   auto reader = open_trace(file_);
   if (!reader) return std::unexpected(reader.error());
-  return read_metrics(*reader);
+  return read_metrics(*reader, details);
 }
 
 // In place of all else, so that it can be laid beside perf's and be piped on.
@@ -276,17 +277,20 @@ Expected<ExitCode> Info::run(Console& console) {
   const std::vector<SessionSummary> sessions = read_sessions(*reader);
   const trace::ReadTotals& totals = reader->totals();
   show_problems(console, reader->problems());
-  const auto metrics = this->metrics();
+  const auto metrics = this->metrics(console.json());
   if (!metrics) return std::unexpected(metrics.error());
   std::optional<Error> error;
   if (reader->damaged()) error = damage_error(*reader, "what is shown could be read");
   if (console.json()) {
     Json json = info_json(*reader, sessions);
     if (metrics_) {
-      for (std::size_t i = 0; i < metrics->size(); ++i)
+      for (std::size_t i = 0; i < metrics->size(); ++i) {
         json["sessions"][i]["metrics"] = metrics_json((*metrics)[i].metrics);
+        json["sessions"][i]["details"] = details_json((*metrics)[i].metrics);
+      }
       json["metrics"] = metrics->size() == 1 ? metrics_json(metrics->front().metrics) : Json(nullptr);
     }
+    json["provenance"] = provenance_json(console);
     if (error) json["error"] = error_json(*error);
     console.document(json);
   } else {

@@ -10,6 +10,7 @@
 #include "tools/cli/arguments.h"
 #include "tools/cli/command.h"
 #include "tools/cli/console.h"
+#include "tools/cli/result_details.h"
 #include "version.h"
 
 namespace reprise::cli {
@@ -23,6 +24,7 @@ constexpr CommandRow kCommands[] = {
     {"test", "hold policies to a suite of workloads, and to results that were approved", make_test},
     {"shrink", "make a failing case small", make_shrink},
     {"fidelity", "simulated against recorded, metric by metric", make_fidelity},
+    {"report", "results as one page for a browser", make_report},
     {"compare", "two traces or results, metric by metric, with gates", make_compare},
     {"info", "what a trace holds, who made it and on what", make_info},
     {"dump", "the steps, events and decisions of a trace", make_dump},
@@ -115,6 +117,9 @@ ExitCode finish(ExitCode code, Console& console) {
 
 ExitCode run_command(const CommandRow& row, std::vector<std::string> arguments) {
   Console console{std::string(row.name)};
+  std::string command = fmt::format("reprise {}", row.name);
+  for (const std::string& argument : arguments) command += " " + shell_quoted(argument);
+  console.set_command(std::move(command));
   Expected<ExitCode> code = ExitCode::kDone;
   // Libraries may throw; here it ends.
   try {

@@ -32,12 +32,13 @@ struct Session {
   std::vector<trace::KernelEvent> events;
   u64 end_ns = 0;
 
-  sim::Metrics metrics() {
+  sim::Metrics metrics(bool details) {
     // Interrupts that are recorded while another event is may come before it in the file.
     std::ranges::sort(events, [](const trace::KernelEvent& a, const trace::KernelEvent& b) {
       return std::tie(a.time_ns, a.cpu, a.seq) < std::tie(b.time_ns, b.cpu, b.seq);
     });
     sim::MetricsBuilder builder(info.cpus);
+    if (details) builder.keep_details();
     for (const trace::KernelEvent& event : events) builder.event(event);
     return builder.finish(end_ns);
   }
@@ -45,13 +46,13 @@ struct Session {
 
 }  // namespace
 
-std::vector<SessionMetrics> read_metrics(trace::Reader& reader) {
+std::vector<SessionMetrics> read_metrics(trace::Reader& reader, bool details) {
   using enum trace::Item;
   std::vector<SessionMetrics> all;
   std::optional<Session> session;
   const auto finish = [&] {
     if (session) {
-      sim::Metrics metrics = session->metrics();
+      sim::Metrics metrics = session->metrics(details);
       all.push_back({std::move(session->info), std::move(metrics)});
     }
     session.reset();

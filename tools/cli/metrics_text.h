@@ -16,7 +16,7 @@ struct SessionMetrics {
   sim::Metrics metrics;
 };
 /// One per session of a trace, in order. Reads the whole file; an event takes 40 bytes meanwhile.
-std::vector<SessionMetrics> read_metrics(trace::Reader&);
+std::vector<SessionMetrics> read_metrics(trace::Reader&, bool details = false);
 
 Json metrics_json(const sim::Metrics&);
 /// A few lines, indented by two.

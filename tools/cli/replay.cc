@@ -10,6 +10,7 @@
 #include "tools/cli/arguments.h"
 #include "tools/cli/command.h"
 #include "tools/cli/elsewhere.h"
+#include "tools/cli/result_details.h"
 #include "tools/cli/trace_text.h"
 #include "traces/format.h"
 #include "version.h"
@@ -73,7 +74,7 @@ class Replay final : public Command {
   Expected<trace::Reader> read_the_rest() const;
   Error gap_error(const trace::ReplayResult&, const std::string& so_far) const;
   ExitCode judge(const trace::Reader&, const trace::ReplayResult&, std::optional<Error>&) const;
-  Json result_json(const trace::Reader&, const trace::ReplayResult&, u64 per_second) const;
+  Json result_json(const Console&, const trace::Reader&, const trace::ReplayResult&, u64 per_second) const;
   void show(Console&, const trace::ReplayResult&, u64 per_second) const;
 
   std::string file_;
@@ -148,7 +149,7 @@ Expected<ExitCode> Replay::run(Console& console) {
   if (!console.json()) show(console, *result, per_second);
   if (error) console.error(*error);
   if (console.json()) {
-    Json json = result_json(*reader, *result, per_second);
+    Json json = result_json(console, *reader, *result, per_second);
     if (error) json["error"] = error_json(*error);
     console.document(json);
   }
@@ -217,7 +218,8 @@ ExitCode Replay::judge(const trace::Reader& reader, const trace::ReplayResult& r
   return ExitCode::kBadInput;
 }
 
-Json Replay::result_json(const trace::Reader& reader, const trace::ReplayResult& result, u64 per_second) const {
+Json Replay::result_json(const Console& console, const trace::Reader& reader, const trace::ReplayResult& result,
+                         u64 per_second) const {
   Json gap = nullptr, gaps = Json::array();
   if (!result.gaps.empty()) gap = gap_json(result.gaps.front().gap);
   for (const trace::Unreplayed& part : result.gaps) {
@@ -250,7 +252,8 @@ Json Replay::result_json(const trace::Reader& reader, const trace::ReplayResult&
           {"twice", agreed_},
           {"damaged", reader.damaged()},
           {"problems", problems_json(reader.problems())},
-          {"decisions_per_second", per_second}};
+          {"decisions_per_second", per_second},
+          {"provenance", provenance_json(console)}};
 }
 
 // Both decisions side by side, a line per field, the ones that differ marked.

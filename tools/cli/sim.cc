@@ -13,6 +13,7 @@
 #include "tools/cli/arguments.h"
 #include "tools/cli/command.h"
 #include "tools/cli/metrics_text.h"
+#include "tools/cli/result_details.h"
 #include "tools/cli/sim_options.h"
 #include "tools/cli/trace_text.h"
 #include "tools/cli/workload_source.h"
@@ -40,8 +41,11 @@ constexpr char kSimFooter[] =
     "exit status\n"
     "  0 done   1 a policy broke its contract, an invariant or --verify failed   2 usage   65 FILE cannot be simulated";
 
+// With --json: of the first seed of each policy and CPU count, as far as that goes.
+constexpr std::size_t kDetailed = 32;
+
 struct Row {
-  std::string policy, full;
+  std::string policy, full, code;
   u64 seed;
   u32 cpus;
 };
@@ -52,11 +56,11 @@ class Sim final : public Command {
   Expected<ExitCode> run(Console&) override;
 
  private:
-  Expected<std::vector<sim::Job>> jobs();
+  Expected<std::vector<sim::Job>> jobs(bool details);
   Expected<sim::JobResult> save(const sim::Job&) const;
   void explain(const sim::Job&, const Row&, Error&) const;
   Expected<ExitCode> verify(Console&, const std::vector<sim::Job>&, const std::vector<sim::JobResult>&) const;
-  [[nodiscard]] Json document(const std::vector<sim::JobResult>&) const;
+  [[nodiscard]] Json document(const Console&, const std::vector<sim::JobResult>&) const;
   void show(Console&, const std::vector<sim::JobResult>&) const;
   [[nodiscard]] Json costs_json() const;
 
@@ -85,19 +89,21 @@ void Sim::declare(CLI::App& app) {
   add_number(app, "-j,--jobs", threads_, {"N", 0, 4096, false}, "simulations at a time; all CPUs when not given");
 }
 
-Expected<std::vector<sim::Job>> Sim::jobs() {
+Expected<std::vector<sim::Job>> Sim::jobs(bool details) {
   auto bases = selection_.machines(source_.machine);
   if (!bases) return std::unexpected(bases.error());
   if (source_.program.endless && selection_.duration_ns() == 0)
     return fail(ExitCode::kUsage, "the workload never ends by itself", file_.empty() ? "--load " + generator_ : file_,
                 "say how much of it to simulate: --duration SECONDS");
   std::vector<sim::Job> jobs;
+  std::size_t detailed = 0;
   for (const SimSelection::Machine& made : *bases) {
     sim::Job job;
     job.program = &source_.program;
     job.options.machine = made.options;
     job.options.duration_ns = selection_.duration_ns();
-    rows_.push_back({made.policy, made.full, made.options.seed, made.options.topology.size()});
+    job.options.details = details && made.options.seed == selection_.first_seed() && detailed++ < kDetailed;
+    rows_.push_back({made.policy, made.full, made.code, made.options.seed, made.options.topology.size()});
     jobs.push_back(std::move(job));
   }
   return jobs;
@@ -110,7 +116,7 @@ Json Sim::costs_json() const {
   return json;
 }
 
-Json Sim::document(const std::vector<sim::JobResult>& results) const {
+Json Sim::document(const Console& console, const std::vector<sim::JobResult>& results) const {
   Json list = Json::array();
   for (std::size_t i = 0; i < results.size(); ++i) {
     Json row = {{"policy", rows_[i].full}, {"seed", rows_[i].seed}, {"cpus", rows_[i].cpus}};
@@ -124,6 +130,10 @@ Json Sim::document(const std::vector<sim::JobResult>& results) const {
       row["steps"] = result->counters.steps;
       row["decisions"] = result->counters.decisions;
       row["metrics"] = metrics_json(result->metrics);
+      row["code"] = rows_[i].policy == kKernelDefault ? Json(nullptr)
+                    : rows_[i].code.empty()           ? Json(kPoliciesHash)
+                                                      : Json(rows_[i].code);
+      row["details"] = details_json(result->metrics);
     } else {
       row["error"] = error_json(result.error());
     }
@@ -134,13 +144,16 @@ Json Sim::document(const std::vector<sim::JobResult>& results) const {
     json["file"] = file_;
     json["recorded"] = {{"policy", policy_text(source_.recorded->session.policy, source_.recorded->session.options)},
                         {"cpus", source_.recorded->session.cpus},
-                        {"metrics", metrics_json(source_.recorded->metrics)}};
+                        {"metrics", metrics_json(source_.recorded->metrics)},
+                        {"details", details_json(source_.recorded->metrics)}};
+    json["recording"] = recording_json(file_, source_.recorded->session);
   } else if (file_.empty()) {
     json["load"] = generator_;
   } else {
     json["file"] = file_;
   }
   json["costs"] = costs_json();
+  json["provenance"] = provenance_json(console);
   json["results"] = list;
   return json;
 }
@@ -279,10 +292,10 @@ Expected<ExitCode> Sim::verify(Console& console, const std::vector<sim::Job>& jo
 
 Expected<ExitCode> Sim::run(Console& console) {
   if (auto valid = selection_.parse(); !valid) return std::unexpected(valid.error());
-  auto source = load_workload(file_, generator_, selection_, console);
+  auto source = load_workload(file_, generator_, selection_, console, console.json());
   if (!source) return std::unexpected(source.error());
   source_ = std::move(*source);
-  auto jobs = this->jobs();
+  auto jobs = this->jobs(console.json());
   if (!jobs) return std::unexpected(jobs.error());
   console.message("seed {}", fmt::join(selection_.seeds(), ", "));
   if (!out_.empty() && jobs->size() != 1)
@@ -317,7 +330,7 @@ Expected<ExitCode> Sim::run(Console& console) {
   if (!error && verify_)
     if (auto verified = verify(console, *jobs, results); !verified) error = verified.error();
   if (console.json()) {
-    Json json = document(results);
+    Json json = document(console, results);
     if (error) json["error"] = error_json(*error);
     console.document(json);
   } else {

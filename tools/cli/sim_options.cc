@@ -197,7 +197,7 @@ Expected<std::vector<SimSelection::Machine>> SimSelection::machines(const sim::S
         options.policy_options = spec.options;
         options.faults = faults_;
         options.check_every = check_every_ != 0 ? check_every_ : check_ ? 1 : 0;
-        machines.push_back({policy, spec.info ? spec.text() : policy, options});
+        machines.push_back({policy, spec.info ? spec.text() : policy, spec.code, options});
       }
   }
   return machines;

@@ -20,6 +20,7 @@ class SimSelection {
   struct Machine {
     std::string policy;  // as it was given
     std::string full;    // with all options
+    std::string code;    // SHA-256, hex, of the shared object that it is in; empty: it is in the table
     sim::SimOptions options;
   };
 

@@ -143,9 +143,11 @@ Expected<void> Test::write_results(Console& console, const TestView& view, const
   if (!junit_.empty())
     if (auto written = write_file(junit_, junit_xml(view, at)); !written) return written;
   if (!console.json() && output_.empty()) return {};
-  const Json document = sim::results_document(
-      view.suite, report, find_suite_policy,
-      {at, kVersion, kCompiler, kBuildType, kEngineHash, kPoliciesHash, kDispatcherHash}, complete);
+  const Json document =
+      sim::results_document(view.suite, report, find_suite_policy,
+                            {at, kVersion, kCompiler, kBuildType, kEngineHash, kPoliciesHash, kDispatcherHash,
+                             console.command(), [&view](const sim::CaseReport& one) { return again(view, one); }},
+                            complete);
   if (console.json()) console.document(document);
   if (output_.empty()) return {};
   return write_file(output_, document.dump(1, ' ', false, Json::error_handler_t::replace) + "\n");

@@ -5,6 +5,7 @@
 #include <tuple>
 
 #include "sim/suite/measure.h"
+#include "tools/cli/result_details.h"
 
 namespace reprise::cli {
 namespace {
@@ -66,12 +67,6 @@ std::string change(const Finding& finding) {
 }
 
 const Finding* first(const CaseReport& report) { return report.findings.empty() ? nullptr : &report.findings.front(); }
-
-std::string shell_quoted(const std::string& text) {
-  const bool plain =
-      text.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./@:=,") == text.npos;
-  return plain ? text : "'" + text + "'";
-}
 
 std::string details(const TestView& view, const CaseReport& report, std::string_view indent) {
   std::string text;

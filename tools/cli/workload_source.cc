@@ -83,7 +83,7 @@ void warn(const sim::Recorded& recording, const std::string& file, Console& cons
 }  // namespace
 
 Expected<WorkloadSource> load_workload(const std::string& file, const std::string& generator,
-                                       const SimSelection& selection, Console& console) {
+                                       const SimSelection& selection, Console& console, bool details) {
   if (file.empty() == generator.empty())
     return fail(ExitCode::kUsage, "give either FILE or --load", {}, "reprise sim --help shows examples");
   WorkloadSource source;
@@ -100,7 +100,8 @@ Expected<WorkloadSource> load_workload(const std::string& file, const std::strin
     kind = *found;
   }
   if (!file.empty() && kind != FileKind::kRtapp) {
-    auto loaded = recorded(file, {.session = selection.session, .fit = !selection.default_costs, .costs = costs});
+    auto loaded = recorded(
+        file, {.session = selection.session, .fit = !selection.default_costs, .costs = costs, .details = details});
     if (!loaded) {
       Error error = loaded.error();
       if (kind == FileKind::kOther && error.code == ExitCode::kBadInput) error.hint = kWhatSimReads;

@@ -22,6 +22,6 @@ struct WorkloadSource {
 /// (neither or both, no such generator), kIo, kBadInput (what the file lacks, and how to record it; of rt-app's files
 /// with line and column).
 Expected<WorkloadSource> load_workload(const std::string& file, const std::string& generator, const SimSelection&,
-                                       Console&);
+                                       Console&, bool details = false);
 
 }  // namespace reprise::cli

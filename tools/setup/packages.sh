@@ -12,6 +12,8 @@ packages_build=(
 )
 # What the virtual machine is made of; tools/dev setup --no-vm leaves it out.
 packages_vm=(qemu-system-x86 busybox-static cpio dash util-linux rt-tests stress-ng rt-app)
+# What shows results: for tools/plot, and for looking at reports as people do. tools/dev setup --report.
+packages_report=(python3-matplotlib chromium fonts-dejavu-core)
 # Useful, and not worth failing for.
 packages_optional=(linux-perf)
 
@@ -66,6 +68,10 @@ packages_elsewhere() {
             command -v "$program" >/dev/null || missing+=("program $program")
         done
     fi
+    if [[ ${2:-} == report ]]; then
+        command -v chromium >/dev/null || missing+=("program chromium")
+        python3 -c 'import matplotlib' 2>/dev/null || missing+=("module  matplotlib of python3")
+    fi
     ((${#missing[@]} == 0)) && return 0
     die "$EX_UNAVAILABLE" "only Debian 12 and 13 can be set up automatically; here these are missing:" \
         "${missing[@]}" "(cmake >= 3.28, g++ >= 12, clang 19, bpftool >= 7.5, qemu >= 7.2)"
@@ -84,16 +90,17 @@ packages_view() {
     esac
 }
 
-# packages_setup vm|no-vm
+# packages_setup vm|no-vm [report]
 packages_setup() {
     local release wanted missing available name
     release=$(debian_release)
     if [[ $release == other ]]; then
-        packages_elsewhere "$1"
+        packages_elsewhere "$@"
         return
     fi
     wanted=("${packages_build[@]}")
     [[ $1 == vm ]] && wanted+=("${packages_vm[@]}")
+    [[ ${2:-} == report ]] && wanted+=("${packages_report[@]}")
     mapfile -t missing < <(packages_missing "${wanted[@]}")
     ((${#missing[@]} > 0)) || return 0
     if ((EUID != 0)); then
