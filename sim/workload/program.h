@@ -74,8 +74,8 @@ enum class ObjectType : u8 {
   kCondition,  // kAwait and kSignal
   kBarrier,
   kSet,    // what a poll or epoll watches: ready when one of its members is
-  kTimer,  // of kTimer; capacity: what who is late does (below); tokens: when the first period begins, ns after the start
-           // of the workload, or kWhenUsed: when somebody first comes
+  kTimer,  // of kTimer; capacity: what who is late does (below); tokens: when the first period begins, ns after the
+           // start of the workload, or kWhenUsed: when somebody first comes
 };
 inline constexpr u64 kTimerBeginsAnew = 0;  // the next period begins when it is noticed
 inline constexpr u64 kTimerCatchesUp = 1;   // what was missed is made good

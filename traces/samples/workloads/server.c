@@ -19,7 +19,7 @@ struct request {
   uint32_t loops;
 };
 
-static int queue[2];                  // SEQPACKET: one request a message, whichever worker comes first
+static int queue[2];  // SEQPACKET: one request a message, whichever worker comes first
 static int answers[kMaxClients][2];
 
 static uint64_t next(uint64_t* state) {  // xorshift64
