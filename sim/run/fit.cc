@@ -12,7 +12,9 @@ using trace::KernelEvent;
 using trace::KernelEventType;
 
 constexpr i32 kMaxTid = 4'194'304;
-constexpr std::size_t kMinSamples = 8;  // fewer say nothing
+constexpr u64 kOneInterruptNs = 50 * kNsPerUs;  // the longest time between two timers of one
+constexpr u64 kOutlier = 16;                    // times the median: something else happened meanwhile
+constexpr std::size_t kMinSamples = 8;          // fewer say nothing
 constexpr u64 kAtOnceNs = 100 * kNsPerUs;
 constexpr u32 kVectorLocalTimer = 236;  // LOCAL_TIMER_VECTOR, arch/x86/include/asm/irq_vectors.h
 constexpr u32 kStateDead = 0xb0;        // EXIT_TRACE | EXIT_ZOMBIE | EXIT_DEAD | TASK_DEAD, as in sched_switch
@@ -149,7 +151,9 @@ class Collector {
 
   void on_expiry(const KernelEvent& e) {
     Cpu& here = cpu(e.cpu);
-    if (here.expiries++ != 0 && here.timer_woke_ns != 0) wakes.push_back(e.time_ns - here.timer_woke_ns);
+    // Where the interrupt's own event was lost, the next timer is one of another interrupt.
+    if (here.expiries++ != 0 && here.timer_woke_ns != 0 && e.time_ns - here.timer_woke_ns < kOneInterruptNs)
+      wakes.push_back(e.time_ns - here.timer_woke_ns);
     here.timer_woke_ns = 0;
   }
 
@@ -222,10 +226,14 @@ struct Line {
 };
 std::optional<Line> fit_line(const std::vector<Collector::Segment>& segments) {
   __extension__ typedef __int128 Wide;
-  const auto n = static_cast<Wide>(segments.size());
-  if (segments.size() < kMinSamples) return std::nullopt;
-  Wide x = 0, y = 0, xx = 0, xy = 0;
+  Samples all;
+  for (const auto& s : segments) all.push_back(s.ns);
+  const auto usual = median(all);
+  if (!usual) return std::nullopt;
+  Wide n = 0, x = 0, y = 0, xx = 0, xy = 0;
   for (const auto& s : segments) {
+    if (s.ns > kOutlier * *usual) continue;
+    n += 1;
     x += s.work, y += s.ns;
     xx += static_cast<Wide>(s.work) * s.work, xy += static_cast<Wide>(s.work) * s.ns;
   }

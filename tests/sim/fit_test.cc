@@ -73,6 +73,32 @@ TEST(FitTest, AWakeupIsWhatLiesBetweenTwoTimersOfOneInterrupt) {
   EXPECT_EQ(r.fitted("timer"), 4'000u - 2'400u);  // of interrupts with one timer
 }
 
+TEST(FitTest, ATimerOfALaterInterruptSaysNothingOfAWakeup) {
+  // The event of the interrupt itself was lost, so that both seem to be of one.
+  Recording r;
+  for (int i = 0; i < 10; ++i) {
+    r.after(900'000).expires(1).after(1'000).wake(1, trace::kWakeHardirq);
+    r.after(10'000'000).expires(2).after(1'000).local_timer(9'000);
+  }
+  EXPECT_EQ(r.fitted("wakeup"), ~u64{0});
+}
+
+TEST(FitTest, AStepThatSomethingElseCameIntoIsLeftOut) {
+  Recording r;
+  std::vector<StepTime> steps;
+  u64 exec = 0;  // of the scheduler's thread
+  for (u32 i = 0; i < 64; ++i) {
+    const u32 work = i % 8;
+    const u64 took = 3'000 + u64{work} * 500 + (i % 16 == 5 ? 20'000'000 : 0);
+    r.to(kScheduler, 9, 1);
+    steps.push_back({.begin_ns = r.now, .end_ns = r.now + took / 2, .events = work, .decisions = 0});
+    r.after(took).put(KernelEventType::kSwitch, 9, 0, kScheduler, 0, exec += took).after(100'000);
+  }
+  const Fit fit = fit_costs(r.events, steps, kScheduler, 1'000'000);
+  EXPECT_GE(fit.costs.step_event, 400u);
+  EXPECT_LE(fit.costs.step_event, 600u);
+}
+
 TEST(FitTest, LeavingTheIdleLoopIsWhatFollowsTheWakeup) {
   Recording r;
   for (int i = 0; i < 20; ++i) {
