@@ -348,7 +348,7 @@ Workload::Result Workload::barrier(Kernel& kernel, u32 instance, const Op& op) {
 
 u64 Workload::after_ticks(const Kernel& kernel, const Op& op) {
   const u64 tick = kernel.tick_ns();
-  return (kernel.now() / tick + op.value) * tick + op.extra * kExtraUnitNs;
+  return (kernel.now() / tick + op.value) * tick;
 }
 
 Workload::Result Workload::sleep_until(Kernel& kernel, u32 instance, u64 at_ns, u64 slack_ns) {

@@ -2,6 +2,7 @@
 // Loads under faults, with all invariants held after each event.
 #include <gtest/gtest.h>
 
+#include "tests/sim/every_fault.h"
 #include "tests/sim/loads.h"
 
 namespace reprise::test {
@@ -26,17 +27,7 @@ const Case kCases[] = {
     {"stale", {.stale_per_mille = 300}},
     {"hotplug", {.hotplug_every_ns = 80 * kNsPerMs}},
     {"storm", {.storm_every_ns = 20 * kNsPerMs, .storm_ns = 5 * kNsPerMs}},
-    {"all",
-     {.late_per_mille = 10,
-      .late_ns = 20 * kNsPerMs,
-      .lost_per_mille = 20,
-      .full_per_mille = 50,
-      .busy_per_mille = 50,
-      .requeue_per_mille = 20,
-      .stale_per_mille = 50,
-      .hotplug_every_ns = 200 * kNsPerMs,
-      .storm_every_ns = 50 * kNsPerMs,
-      .storm_ns = 3 * kNsPerMs}},
+    {"all", test::kEveryFault},
 };
 
 class Faults : public ::testing::TestWithParam<std::tuple<std::size_t, const char*, u32>> {};

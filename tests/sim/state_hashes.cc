@@ -19,6 +19,7 @@
 #include "sim/run/from_trace.h"
 #include "sim/run/sweep.h"
 #include "sim/workload/generate.h"
+#include "tests/sim/every_fault.h"
 
 namespace reprise {
 namespace {
@@ -26,17 +27,6 @@ namespace {
 constexpr const char* kSamples[] = {"compile", "hackbench", "hackbench-2cpu", "periodic"};
 constexpr const char* kPolicies[] = {"fifo", "vruntime", "newcomer", "eevdf"};
 constexpr const char* kTopologies[] = {"", "1n1l1c1t", "1n2l2c1t", "2n2l2c2t"};  // "": as recorded
-
-constexpr sim::FaultOptions kFaults = {.late_per_mille = 10,
-                                       .late_ns = 20 * kNsPerMs,
-                                       .lost_per_mille = 20,
-                                       .full_per_mille = 50,
-                                       .busy_per_mille = 50,
-                                       .requeue_per_mille = 20,
-                                       .stale_per_mille = 50,
-                                       .hotplug_every_ns = 200 * kNsPerMs,
-                                       .storm_every_ns = 50 * kNsPerMs,
-                                       .storm_ns = 3 * kNsPerMs};
 
 struct Case {
   std::string name;  // what to give to `reprise sim`
@@ -61,7 +51,7 @@ class Cases {
     for (const std::string_view generator : sim::generators()) {
       programs_.push_back(need(sim::generate(generator, 40, 1)));
       sim::SimOptions machine;
-      machine.faults = kFaults;
+      machine.faults = test::kEveryFault;
       add(fmt::format("--load {}:40", generator), programs_.back(), machine, "1n2l2c1t");
     }
   }
