@@ -2,6 +2,7 @@
 #include "tools/cli/trace_text.h"
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 
 #include "scheduler/policies/table.h"
@@ -145,9 +146,9 @@ void show_problems(Console& console, std::span<const trace::Problem> problems) {
 }
 
 Error about_trace(Error error) {
+  constexpr std::array<std::string_view, 4> kVerbs = {"is", "holds", "begins", "became"};
   const std::string_view first = std::string_view(error.what).substr(0, error.what.find(' '));
-  for (const std::string_view verb : {"is", "holds", "begins", "became"})
-    if (first == verb) error.what = "the trace " + error.what;
+  if (std::ranges::find(kVerbs, first) != kVerbs.end()) error.what = "the trace " + error.what;
   return error;
 }
 

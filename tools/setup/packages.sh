@@ -3,7 +3,7 @@
 # The Debian packages that building and testing needs, and their installation in one transaction.
 
 packages_build=(
-    ca-certificates git pkg-config python3 xz-utils time dpkg-dev make file
+    ca-certificates git pkg-config python3 xz-utils time dpkg-dev make file ccache
     cmake ninja-build g++ clang-19 libclang-rt-19-dev llvm-19 clang-tidy-19 clang-format-19
     bpftool libelf-dev zlib1g-dev capnproto libcapnp-dev libzstd-dev libxxhash-dev
     libfmt-dev libcli11-dev nlohmann-json3-dev libtomlplusplus-dev libprotozero-dev robin-map-dev libboost-dev
