@@ -41,6 +41,13 @@ void Machine::check_task(const Task& task) {
   if (task.ts.se.sum_exec_runtime > now) violated("a task ran for longer than there was time", &task);
 }
 
+// Another CPU is on its way to the queues: it was kicked, or is about to look there anyway.
+bool Machine::is_fetched(const Task& task) const {
+  for (u32 cpu = 0; cpu < cpu_count(); ++cpu)
+    if (cpus[cpu].online && cpus[cpu].need_resched && can_run_on(task, cpu)) return true;
+  return false;
+}
+
 // Work conserving, but for what the policy and the dispatcher hold: no CPU is idle beside a queue with a task for it.
 void Machine::check_idle(u32 cpu) {
   const Cpu& c = cpus[cpu];
@@ -51,7 +58,7 @@ void Machine::check_idle(u32 cpu) {
     const bool here_queued =
         fair ? task.fair_queued && task.cpu == cpu
              : task.dsq == cpu || task.dsq == cpu_count() || task.dsq == kGlobalDsq || task.dsq == kNoDsq - 1 - cpu;
-    if (here_queued && id != scheduler && can_run_on(task, cpu))
+    if (here_queued && id != scheduler && can_run_on(task, cpu) && !is_fetched(task))
       return violated("CPU " + std::to_string(cpu) + " is idle beside a task that waits for it", &task);
   }
 }

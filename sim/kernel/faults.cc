@@ -18,6 +18,8 @@ constexpr FaultField kFaults[] = {
      "per mille of insertions whose task is dequeued meanwhile"},
     {"stale", 1000, 1, [](FaultOptions& f, u64 v) { f.stale_per_mille = static_cast<u32>(v); },
      "per mille of decisions that come twice"},
+    {"renice", 1000, 1, [](FaultOptions& f, u64 v) { f.renice_per_mille = static_cast<u32>(v); },
+     "per mille of steps after which a task that waits for a decision is taken back and enqueued again"},
     {"hotplug_ms", 1'000'000, kNsPerMs, [](FaultOptions& f, u64 v) { f.hotplug_every_ns = v; },
      "a CPU goes or comes this often"},
     {"storm_ms", 1'000'000, kNsPerMs, [](FaultOptions& f, u64 v) { f.storm_every_ns = v; },
@@ -33,6 +35,17 @@ bool Machine::fault(u32 per_mille) {
   if (!fault_random.chance(per_mille, 1000)) return false;
   ++counters.faults;
   return true;
+}
+
+/// set_user_nice by another task: off the queue and on again, here with the weight that it had.
+void Machine::renice_one() {
+  const std::size_t first = fault_random.below(tasks.size());
+  for (std::size_t i = 0; i < tasks.size(); ++i) {
+    const TaskId id = static_cast<TaskId>((first + i) % tasks.size());
+    const Task& task = tasks[id];
+    if (task.state == RunState::kRunnable && !task.on_cpu && task.ops_state == OpsState::kQueued)
+      return set_weight(id, task.ts.scx.weight);
+  }
 }
 
 void Machine::random_hotplug() {

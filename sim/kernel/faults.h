@@ -18,13 +18,11 @@ struct FaultOptions {
   u32 busy_per_mille = 0;     // drains that find another CPU at it (-EBUSY)
   u32 requeue_per_mille = 0;  // insertions whose task is dequeued and enqueued before the flush
   u32 stale_per_mille = 0;    // decisions that are sent a second time
+  u32 renice_per_mille = 0;   // steps after which a task that waits for a decision is dequeued and enqueued
   u64 hotplug_every_ns = 0;   // a CPU goes or comes this often, on average
   u64 storm_every_ns = 0;     // an interrupt storm begins this often, on average
   u64 storm_ns = 0;           // and takes so much of a CPU
-  [[nodiscard]] bool any() const {
-    return late_per_mille || lost_per_mille || full_per_mille || busy_per_mille || requeue_per_mille ||
-           stale_per_mille || hotplug_every_ns || storm_every_ns;
-  }
+  bool operator==(const FaultOptions&) const = default;
 };
 
 /// A fault by its name, as command lines and suites give it.

@@ -220,6 +220,7 @@ class Machine {
   // ---- hotplug.cc, faults.cc, checks.cc ----
   void set_online(u32 cpu, bool online);
   void migrate_waiting(Task&, u32 cpu);  // move_queued_task
+  void renice_one();
   void random_hotplug();
   void storm();
   bool fault(u32 per_mille);
@@ -231,6 +232,7 @@ class Machine {
   void check_task(const Task&);
   void check_cpu(u32 cpu);
   void check_idle(u32 cpu);
+  [[nodiscard]] bool is_fetched(const Task&) const;
   void violated(const std::string& what, const Task*);
 
   const SimOptions options;

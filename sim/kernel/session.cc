@@ -210,6 +210,7 @@ void Machine::submit() {
   if (output.wake_at_ns != wish_sent && put(wire::encode_wake_at(output.wake_at_ns))) wish_sent = output.wake_at_ns;
   if (steps_to) steps_to->step(step_input, output, now);
   if (submitted != first) state->shared_value.submitted = submitted;
+  if (options.faults.renice_per_mille != 0 && fault(options.faults.renice_per_mille)) renice_one();
 }
 
 // Losses are seldom: the counters of all CPUs are summed only after the ring has refused something.

@@ -19,6 +19,7 @@ struct BaselineCase {
   std::vector<u16> checkpoints;                        // of the first seed
   std::string decisions_sha256;                        // of a replay
   std::map<std::string, std::vector<double>> metrics;  // by metric_name(); in the order of seeds
+  bool operator==(const BaselineCase&) const = default;
 };
 
 struct Baseline {

@@ -111,16 +111,15 @@ std::vector<SetupResult> simulate(const Suite& suite, const Selection& chosen, c
 }
 
 // What came out is approved, where a run came out at all.
-std::size_t approve_all(const Suite& suite, const Selection& chosen, const std::vector<SetupResult>& results,
-                        Baseline& baseline) {
-  std::size_t changed = 0;
+void approve_all(const Suite& suite, const Selection& chosen, const std::vector<SetupResult>& results,
+                 Baseline& baseline) {
   if (chosen.complete) {
     // What the suite does not have any more.
     const auto gone = [&](const auto& item) {
       const auto& [name, unused] = item;
       return std::ranges::find(suite.cases, name, &Case::name) == suite.cases.end();
     };
-    changed += std::erase_if(baseline.cases, gone);
+    std::erase_if(baseline.cases, gone);
   }
   for (const u32 index : chosen.cases) {
     const Case& item = suite.cases[index];
@@ -129,13 +128,19 @@ std::size_t approve_all(const Suite& suite, const Selection& chosen, const std::
     const bool whole = samples.size() == setup.seeds.size() &&
                        std::ranges::none_of(samples, [](const Sample& sample) { return sample.error.has_value(); });
     if (!whole || (item.gates.empty() && setup.source != Source::kReplay)) continue;
-    BaselineCase fresh = approve(setup, item.gates, samples);
-    BaselineCase& old = baseline.cases[item.name];
-    changed += fresh.metrics != old.metrics || fresh.setup != old.setup || fresh.checkpoints != old.checkpoints ||
-               fresh.decisions_sha256 != old.decisions_sha256;
-    old = std::move(fresh);
+    baseline.cases[item.name] = approve(setup, item.gates, samples);
   }
-  return changed;
+}
+
+/// Cases that are not alike in both, as files have them.
+std::size_t differences(const Baseline& before, const Baseline& after) {
+  std::size_t count = 0;
+  for (const auto& [name, item] : before.cases) count += !after.cases.contains(name);
+  for (const auto& [name, item] : after.cases) {
+    const auto old = before.cases.find(name);
+    count += old == before.cases.end() || !(old->second == item);
+  }
+  return count;
 }
 
 }  // namespace
@@ -149,11 +154,13 @@ Expected<SuiteReport> run_suite(const Suite& suite, const SuitePolicyFinder& fin
   SuiteReport report;
   report.complete = chosen->complete;
   if (options.update) {
-    report.updated = approve_all(suite, *chosen, results, *baseline);
+    const Baseline before = *baseline;
+    approve_all(suite, *chosen, results, *baseline);
     if (auto written = write_baseline(suite.baseline_path(), suite, *baseline); !written)
       return std::unexpected(written.error());
     baseline = read_baseline(suite.baseline_path());
     if (!baseline) return std::unexpected(baseline.error());
+    report.updated = differences(before, *baseline);
   }
   report.baseline_sha256 = baseline->sha256;
   for (const u32 index : chosen->cases) {

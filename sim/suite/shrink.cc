@@ -2,7 +2,6 @@
 #include "sim/suite/shrink.h"
 
 #include <algorithm>
-#include <tuple>
 #include <utility>
 
 #include "sim/kernel/faults.h"
@@ -12,14 +11,6 @@ namespace {
 
 constexpr u32 kNone = ~u32{0};
 constexpr u64 kDurationStepNs = 100 * kNsPerUs;  // a run is not made shorter by less
-
-bool same(const FaultOptions& a, const FaultOptions& b) {
-  const auto fields = [](const FaultOptions& f) {
-    return std::tie(f.late_per_mille, f.late_ns, f.lost_per_mille, f.full_per_mille, f.busy_per_mille,
-                    f.requeue_per_mille, f.stale_per_mille, f.hotplug_every_ns, f.storm_every_ns, f.storm_ns);
-  };
-  return fields(a) == fields(b);
-}
 
 u64 ops_left(const Program& program) {
   u64 count = 0;
@@ -177,7 +168,7 @@ class Shrinker {
     for (const FaultField& field : fault_fields()) {
       RunOptions options = best_.options;
       field.set(options.machine.faults, 0);
-      if (!same(options.machine.faults, best_.options.machine.faults)) try_it(best_.program, options);
+      if (options.machine.faults != best_.options.machine.faults) try_it(best_.program, options);
     }
   }
 

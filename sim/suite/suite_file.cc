@@ -410,6 +410,8 @@ std::string Setup::key() const {
   text += fmt::format(" {} {} {} {} {} {} {} {} {} {}", faults.late_per_mille, faults.late_ns, faults.lost_per_mille,
                       faults.full_per_mille, faults.busy_per_mille, faults.requeue_per_mille, faults.stale_per_mille,
                       faults.hotplug_every_ns, faults.storm_every_ns, faults.storm_ns);
+  // What came later stands there only where it is used: the baselines of suites without it stay valid.
+  if (faults.renice_per_mille != 0) text += fmt::format(" renice {}", faults.renice_per_mille);
   for (const TaskGroup& group : groups) text += fmt::format(" {}={}", group.name, fmt::join(group.patterns, "|"));
   return text + fmt::format(" {}", fmt::join(seeds, ","));
 }

@@ -61,7 +61,7 @@ struct Outcome {
   bool caught = false;
   std::vector<std::string> by;  // the cases that notice it, those that see most first
   std::size_t cases = 0;
-  std::string how;
+  std::string how;  // what the case that sees most says; of a mutant that was missed, where the largest change is
   double largest_change = 0;  // of a gated metric, as a part of its value
 };
 
@@ -81,10 +81,13 @@ Expected<Outcome> try_one(const sim::Suite& suite, const Mutant& mutant, const A
   std::vector<const sim::CaseReport*> failed;
   for (const sim::CaseReport& one : report->cases) {
     if (one.verdict == sim::CaseVerdict::kFail) failed.push_back(&one);
-    for (const sim::Finding& finding : one.findings)
-      if (finding.kind == sim::Finding::Kind::kGate && finding.base != 0)
-        outcome.largest_change =
-            std::max(outcome.largest_change, std::abs((finding.now - finding.base) / finding.base));
+    for (const sim::Finding& finding : one.findings) {
+      if (finding.kind != sim::Finding::Kind::kGate || finding.base == 0) continue;
+      const double change = std::abs((finding.now - finding.base) / finding.base);
+      if (change <= outcome.largest_change) continue;
+      outcome.largest_change = change;
+      outcome.how = suite.cases[one.index].name + ": " + finding.sentence;
+    }
   }
   std::ranges::sort(failed, {},
                     [](const sim::CaseReport* r) { return std::pair(-r->findings.front().severity(), r->index); });
@@ -115,7 +118,7 @@ int run(const Arguments& arguments) {
     fmt::print("{:<9} {:<7} {:<30} {:>3} cases, largest change {:>8.1f} %: {}\n", outcome->caught ? "caught" : "MISSED",
                mutant.subtle ? "subtle" : "", mutant.name, outcome->cases, outcome->largest_change * 100,
                fmt::format("{}", fmt::join(outcome->by, ", ")));
-    if (outcome->caught) fmt::print("{:<18}{}\n", "", outcome->how);
+    fmt::print("{:<18}{}\n", "", outcome->how);
     fflush(stdout);
   }
   if (tried == 0) return fmt::print(stderr, "reprise_mutants: no mutant of that name\n"), 2;

@@ -66,6 +66,9 @@ TEST(FaultTest, ABusyDrainIsTriedAgain) { EXPECT_GT(run_with({.busy_per_mille = 
 TEST(FaultTest, ATaskIsTakenBackBetweenInsertionAndFlush) {
   EXPECT_GT(run_with({.requeue_per_mille = 100}).dequeued, 0u);
 }
+TEST(FaultTest, ATaskIsTakenBackWhileThePolicyHasIt) {
+  EXPECT_GT(run_with({.full_per_mille = 500, .renice_per_mille = 300}).dequeued, 0u);
+}
 TEST(FaultTest, AStaleDecisionIsCancelled) { EXPECT_GT(run_with({.stale_per_mille = 300}).cancelled, 0u); }
 TEST(FaultTest, HotplugBeginsANewSession) { EXPECT_GT(run_with({.hotplug_every_ns = 80 * kNsPerMs}).sessions, 1u); }
 TEST(FaultTest, AStormIsManyInterrupts) {

@@ -13,6 +13,7 @@ inline constexpr sim::FaultOptions kEveryFault = {.late_per_mille = 10,
                                                   .busy_per_mille = 50,
                                                   .requeue_per_mille = 20,
                                                   .stale_per_mille = 50,
+                                                  .renice_per_mille = 50,
                                                   .hotplug_every_ns = 200 * kNsPerMs,
                                                   .storm_every_ns = 50 * kNsPerMs,
                                                   .storm_ns = 3 * kNsPerMs};

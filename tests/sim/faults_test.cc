@@ -25,6 +25,7 @@ const Case kCases[] = {
     {"busy", {.busy_per_mille = 300}},
     {"requeue", {.requeue_per_mille = 100}},
     {"stale", {.stale_per_mille = 300}},
+    {"renice", {.full_per_mille = 300, .renice_per_mille = 200}},
     {"hotplug", {.hotplug_every_ns = 80 * kNsPerMs}},
     {"storm", {.storm_every_ns = 20 * kNsPerMs, .storm_ns = 5 * kNsPerMs}},
     {"all", test::kEveryFault},
@@ -56,7 +57,7 @@ TEST_P(Faults, InvariantsHoldAndRunsRepeat) {
     EXPECT_GT(load.messages, 100u);
     const FaultOptions& faults = kCases[which].faults;
     // What goes wrong on the way to the scheduler and back cannot where there is none.
-    if (options.policy ? faults.any() : faults.hotplug_every_ns || faults.storm_every_ns) {
+    if (options.policy ? faults != FaultOptions{} : faults.hotplug_every_ns || faults.storm_every_ns) {
       EXPECT_GT(kernel.counters().faults, 0u);
     }
     if (turn == 0) {

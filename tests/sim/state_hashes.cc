@@ -68,7 +68,7 @@ class Cases {
         made.job.options.machine.topology = need(sim::Topology::parse(topology));
         made.name += fmt::format(" --topology {}", topology);
       }
-      if (machine.faults.any()) made.name += " --fault (all)";
+      if (machine.faults != sim::FaultOptions{}) made.name += " --fault (all)";
       if (program.endless) made.job.options.duration_ns = kNsPerSec / 2;
       cases_.push_back(std::move(made));
     }
