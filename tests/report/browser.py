@@ -7,6 +7,7 @@ import os
 import pathlib
 import select
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
@@ -28,7 +29,8 @@ class Browser:
             raise BrowserError("no Chromium here; tools/dev setup --report installs it")
 
     def __enter__(self):
-        self.profile = tempfile.TemporaryDirectory()
+        # A process of the browser's may live a moment longer than the browser, and write there.
+        self.profile = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
         to_browser, self.out = os.pipe()
         self.into, from_browser = os.pipe()
         # The protocol is on descriptors 3 and 4.
@@ -39,7 +41,7 @@ class Browser:
              "--disable-background-networking", "--disable-component-update", "--disable-sync", "--mute-audio",
              f"--user-data-dir={self.profile.name}", "about:blank"],
             pass_fds=(to_browser, from_browser), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL)
+            stderr=subprocess.DEVNULL, start_new_session=True)
         os.close(to_browser)
         os.close(from_browser)
         self.buffer, self.number, self.events, self.session = b"", 0, [], None
@@ -51,7 +53,7 @@ class Browser:
         return self
 
     def __exit__(self, *_):
-        self.process.kill()
+        os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
         os.close(self.out)
         os.close(self.into)
