@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // reprise_mutants: runs a suite with one broken policy after the other in the place of the real one, and shows which
-// the suite notices, and by which case.
+// the suite notices, and by which case; with --shrink also how small a workload still tells the two apart.
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "sim/suite/run_suite.h"
+#include "sim/suite/shrink_goal.h"
 #include "tests/mutants/mutants.h"
 #include "tools/cli/suite_policies.h"
 
@@ -17,7 +18,7 @@ namespace reprise {
 namespace {
 
 constexpr char kUsage[] =
-    "usage: reprise_mutants SUITE.toml [--mutant NAME]... [--short] [-j N]\n"
+    "usage: reprise_mutants SUITE.toml [--mutant NAME]... [--short] [--shrink] [-j N]\n"
     "exit status: 0 at least 95 % were noticed, 1 fewer, 2 usage\n";
 constexpr std::size_t kCasesShown = 3;
 
@@ -25,6 +26,7 @@ struct Arguments {
   std::string suite;
   std::vector<std::string> mutants;
   bool without_long = false;
+  bool shrinks = false;
   u32 processes = 0;
 };
 
@@ -36,6 +38,8 @@ bool parse(int argc, char** argv, Arguments& out) {
       out.mutants.emplace_back(argv[++i]);
     else if (word == "--short")
       out.without_long = true;
+    else if (word == "--shrink")
+      out.shrinks = true;
     else if (word == "-j" && more)
       out.processes = static_cast<u32>(atoi(argv[++i]));
     else if (!word.starts_with('-') && out.suite.empty())
@@ -61,9 +65,38 @@ struct Outcome {
   bool caught = false;
   std::vector<std::string> by;  // the cases that notice it, those that see most first
   std::size_t cases = 0;
-  std::string how;  // what the case that sees most says; of a mutant that was missed, where the largest change is
+  std::string small;  // of --shrink
+  std::string how;    // what the case that sees most says; of a mutant that was missed, where the largest change is
   double largest_change = 0;  // of a gated metric, as a part of its value
 };
+
+// The case in the first of them that can be made smaller: it still fails with the mutant, and does not with the policy.
+std::string shrink_first(const sim::Suite& suite, const Mutant& mutant,
+                         const std::vector<const sim::CaseReport*>& failed) {
+  const auto broken = [&mutant](std::string_view text) { return find_mutated(mutant, text); };
+  std::string why;
+  for (const sim::CaseReport* report : failed) {
+    const sim::Case& item = suite.cases[report->index];
+    auto goal = sim::goal_of(suite, item, report->findings.front(), true);
+    if (!goal) {
+      why = goal.error().what;
+      continue;
+    }
+    sim::ShrinkCase what;
+    what.setup = suite.setups[item.setup];
+    what.good_policy = what.setup.policy;
+    what.seed = report->seed;
+    auto outcome = sim::shrink_case(what, *goal, broken, cli::find_suite_policy, {});
+    if (outcome)
+      return fmt::format("{}: {} of {} events left ({:.3f} %), {} tasks, {} runs", item.name, outcome->events_after,
+                         outcome->events_before,
+                         100.0 * static_cast<double>(outcome->events_after) /
+                             static_cast<double>(std::max<u64>(outcome->events_before, 1)),
+                         outcome->small.program.tasks.size(), outcome->small.runs);
+    why = item.name + ": " + outcome.error().what;
+  }
+  return "not made smaller: " + why;
+}
 
 Expected<Outcome> try_one(const sim::Suite& suite, const Mutant& mutant, const Arguments& arguments) {
   sim::SuiteRunOptions options;
@@ -93,6 +126,7 @@ Expected<Outcome> try_one(const sim::Suite& suite, const Mutant& mutant, const A
                     [](const sim::CaseReport* r) { return std::pair(-r->findings.front().severity(), r->index); });
   outcome.caught = !failed.empty();
   outcome.cases = failed.size();
+  if (arguments.shrinks && outcome.caught) outcome.small = shrink_first(suite, mutant, failed);
   if (outcome.caught) outcome.how = failed.front()->findings.front().sentence;
   for (std::size_t i = 0; i < std::min(failed.size(), kCasesShown); ++i)
     outcome.by.push_back(suite.cases[failed[i]->index].name);
@@ -119,6 +153,7 @@ int run(const Arguments& arguments) {
                mutant.subtle ? "subtle" : "", mutant.name, outcome->cases, outcome->largest_change * 100,
                fmt::format("{}", fmt::join(outcome->by, ", ")));
     fmt::print("{:<18}{}\n", "", outcome->how);
+    if (!outcome->small.empty()) fmt::print("{:<18}{}\n", "", outcome->small);
     fflush(stdout);
   }
   if (tried == 0) return fmt::print(stderr, "reprise_mutants: no mutant of that name\n"), 2;

@@ -231,7 +231,6 @@ with_trace() {
     )"
     "$reprise" dump "$trace" 2>"$err" | head -1 >"$out"
     verdict "dump into head makes no noise" "$([[ ! -s $err ]] && echo 1)"
-    damaged "$trace"
 }
 
 help_and_usage
@@ -241,5 +240,8 @@ surroundings
 imported
 for trace in "${traces[@]}"; do
     with_trace "$trace"
+done
+for ((i = 0; i < ${#traces[@]}; i += 4)); do
+    damaged "${traces[i]}"
 done
 summary
