@@ -6,5 +6,5 @@
 # shellcheck disable=SC2016  # the command's shell expands it
 live --policy vruntime --record "$CASE/live.rtrace" -- sh -c '
     hackbench -g 1 -l 200 >hackbench &
-    affinity --threads 24 --seconds 6 --seed 1 >affinity.json || exit 1
+    affinity --threads 24 --seconds 3 --seed 1 >affinity.json || exit 1
     wait'

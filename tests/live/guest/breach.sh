@@ -4,7 +4,7 @@
 . /extra/guest/lib.sh
 
 cp /reprise/bin/breach.so "$CASE/policy.so"
-hackbench -g 2 -l 2000 >"$CASE/hackbench" &
+hackbench -g 2 -l 400 >"$CASE/hackbench" &
 live --policy "$1" --record "$CASE/live.rtrace" --duration 20
 await disabled && echo yes >"$CASE/given_back"
 wait %1 && echo yes >"$CASE/work_ended"

@@ -12,7 +12,7 @@ kill_under_load() {
     rm -f enough
     (while [ ! -e enough ]; do hackbench -g 2 -l 50 || exit 1; done) >hackbench.out &
     bench=$!
-    sleep 3
+    usleep 1500000
     kill -0 $bench && echo yes >"$1.loaded"
     kill -9 "$live"
     wait "$live"
