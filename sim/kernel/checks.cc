@@ -41,7 +41,7 @@ void Machine::check_task(const Task& task) {
   if (task.ts.se.sum_exec_runtime > now) violated("a task ran for longer than there was time", &task);
 }
 
-// Another CPU is on its way to the queues: it was kicked, or is about to look there anyway.
+// Another CPU is on its way to the queue that all share: it was kicked, or is about to look there anyway.
 bool Machine::is_fetched(const Task& task) const {
   for (u32 cpu = 0; cpu < cpu_count(); ++cpu)
     if (cpus[cpu].online && cpus[cpu].need_resched && can_run_on(task, cpu)) return true;
@@ -56,9 +56,9 @@ void Machine::check_idle(u32 cpu) {
     const Task& task = tasks[id];
     if (task.state != RunState::kRunnable || task.on_cpu || now - task.changed_at < kIdleGraceNs) continue;
     const bool here_queued =
-        fair ? task.fair_queued && task.cpu == cpu
-             : task.dsq == cpu || task.dsq == cpu_count() || task.dsq == kGlobalDsq || task.dsq == kNoDsq - 1 - cpu;
-    if (here_queued && id != scheduler && can_run_on(task, cpu) && !is_fetched(task))
+        fair ? task.fair_queued && task.cpu == cpu : task.dsq == cpu || task.dsq == kNoDsq - 1 - cpu;
+    const bool shared = !fair && (task.dsq == cpu_count() || task.dsq == kGlobalDsq);
+    if ((here_queued || (shared && !is_fetched(task))) && id != scheduler && can_run_on(task, cpu))
       return violated("CPU " + std::to_string(cpu) + " is idle beside a task that waits for it", &task);
   }
 }
