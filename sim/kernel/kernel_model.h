@@ -37,7 +37,6 @@ struct SimOptions {
   u64 seed = 1;
   /// Null: the kernel's own fair class (EEVDF), without a dispatcher.
   const PolicyInfo* policy = nullptr;
-  u64 attach_ns = 0;       // when the dispatcher attaches; before, tasks run first come, first served
   u64 base_slice_ns = 0;   // of the fair class (sysctl_sched_base_slice); 0: 0.7 ms * (1 + log2(min(CPUs, 8)))
   bool hrtick = true;      // the fair class ends slices by a timer of their own (x86 from 7.x on), not only at ticks
   Options policy_options;  // of `policy`; empty: its defaults

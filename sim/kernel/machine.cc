@@ -45,12 +45,7 @@ Expected<void> Machine::begin() {
     for (u32 cpu = 0; cpu < cpu_count(); ++cpu) idle.set(cpu, true);
   } else {
     global.init(kGlobalDsq);
-    if (options.attach_ns > now) {
-      bypassing = true;
-      event_at(options.attach_ns, {.kind = EventKind::kRestart});
-    } else if (auto done = attach(); !done) {
-      return done;
-    }
+    if (auto done = attach(); !done) return done;
   }
   if (options.faults.hotplug_every_ns) event_at(options.faults.hotplug_every_ns, {.kind = EventKind::kHotplug});
   if (options.faults.storm_every_ns) event_at(options.faults.storm_every_ns, {.kind = EventKind::kStorm});

@@ -138,6 +138,8 @@ Expected<Recorded> from_trace(const std::string& path, const FromTraceOptions& o
     how.tick_ns = kNsPerSec / out.machine.hz;
     how.tick_at_ns = tick_at;
   }
+  // Before, another scheduler had the machine.
+  if (!timeline->steps.empty()) how.from_ns = timeline->steps.front().begin_ns;
   auto extracted = read(how);
   if (!extracted) return std::unexpected(extracted.error());
   out.program = std::move(extracted->program);
@@ -147,14 +149,12 @@ Expected<Recorded> from_trace(const std::string& path, const FromTraceOptions& o
   const u32 enough = std::bit_ceil(out.program.max_instances + 64);
   out.machine.max_tasks = std::min(out.machine.max_tasks, std::max(enough, kTasksLeast));
   if (scheduler != 0) out.machine.scheduler_tid = scheduler;
-  const u64 attached = timeline->steps.empty() ? extracted->base_ns : timeline->steps.front().begin_ns;
   // The clock of the simulation is as far from a tick as that of the machine.
   const u64 period = kNsPerSec / out.machine.hz;
   out.machine.start_ns = (extracted->base_ns % period + period - tick_at % period) % period;
-  out.machine.attach_ns = out.machine.start_ns + attached - std::min(attached, extracted->base_ns);
 
   const u64 ended = workload_end(out.program, *timeline);
-  MetricsBuilder builder(out.session.cpus, attached);
+  MetricsBuilder builder(out.session.cpus, extracted->base_ns);
   if (options.details) builder.keep_details();
   for (const KernelEvent& e : timeline->events)
     if (e.time_ns <= ended) builder.event(e);

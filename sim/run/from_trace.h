@@ -21,7 +21,7 @@ struct Recorded {
   trace::SessionInfo session;
   SimOptions machine;  // all but the policy
   Fit fit;             // where the costs in `machine` come from
-  Metrics metrics;     // from `machine.attach_ns` on
+  Metrics metrics;     // from the scheduler's first step on, or all
 };
 
 struct FromTraceOptions {

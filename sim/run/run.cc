@@ -17,7 +17,7 @@ constexpr u32 kSoftHrtimer = 8;  // HRTIMER_SOFTIRQ: the dispatcher's timers
 
 class Measure final : public EventSink {
  public:
-  Measure(u32 cpus, u64 begin_ns, EventSink* next) : builder_(cpus, begin_ns), next_(next) {}
+  Measure(u32 cpus, EventSink* next) : builder_(cpus), next_(next) {}
   void keep_details() { builder_.keep_details(); }
   void mark_own(i32 tid) { builder_.mark_own(tid); }
   void event(const trace::KernelEvent& e) override {
@@ -82,7 +82,7 @@ Expected<RunResult> run(const Program& program, const RunOptions& options, Event
   if (program.endless && options.duration_ns == 0)
     return fail(ExitCode::kUsage, "the workload never ends by itself", {}, "say for how long: --duration SECONDS");
   Workload workload(program);
-  Measure measure(options.machine.topology.size(), options.machine.attach_ns, events);
+  Measure measure(options.machine.topology.size(), events);
   if (options.details) measure.keep_details();
   Watched watched(workload);
   auto made = KernelModel::create(options.machine, watched, &measure, steps);

@@ -39,7 +39,7 @@ u64 cpu_now() {
 // The metrics of some tasks only: to its MetricsBuilder all others are the recorder's own.
 class GroupMetrics {
  public:
-  GroupMetrics(const TaskGroup& group, u32 cpus, u64 begin_ns) : group_(group), builder_(cpus, begin_ns) {}
+  GroupMetrics(const TaskGroup& group, u32 cpus) : group_(group), builder_(cpus) {}
   void mark_own(i32 tid) { builder_.mark_own(tid); }
   void event(const trace::KernelEvent& e) {
     builder_.event(e);
@@ -61,7 +61,7 @@ class Sinks final : public EventSink, public StepSink {
  public:
   Sinks(const Setup& setup, const SimOptions& machine, bool checkpoints, EventSink* events, StepSink* steps)
       : start_ns_(machine.start_ns), checkpoints_(checkpoints), events_(events), steps_(steps) {
-    for (const TaskGroup& group : setup.groups) groups.emplace_back(group, machine.topology.size(), machine.attach_ns);
+    for (const TaskGroup& group : setup.groups) groups.emplace_back(group, machine.topology.size());
     for (GroupMetrics& group : groups) group.mark_own(machine.scheduler_tid);
   }
   void event(const trace::KernelEvent& e) override {
@@ -128,13 +128,6 @@ Expected<std::string> text_of(const std::string& path) {
 }
 
 }  // namespace
-
-void jitter(Program& program, u32 per_mille, Prng prng) {
-  if (per_mille == 0) return;
-  for (Op& op : program.ops)
-    if (op.code == OpCode::kRun)
-      op.value = std::max<u64>(1, op.value / 1000 * prng.between(1000 - per_mille, 1000 + per_mille) + op.value % 1000);
-}
 
 const MetricValue& Sample::value(u32 group, const MetricInfo& metric) const {
   return values[group * measures().size() + index_of(metric)];
@@ -218,9 +211,7 @@ RunOptions SetupRun::options(u64 seed) const {
   options.machine.seed = seed;
   options.duration_ns = setup_.duration_ns;
   if (setup_.jitter_per_mille != 0) {
-    const u64 phase = Prng::seeded(seed).split("suite.phase").below(kNsPerSec / machine_.hz);
-    options.machine.start_ns += phase;
-    options.machine.attach_ns += machine_.attach_ns != 0 ? phase : 0;
+    options.machine.start_ns += Prng::seeded(seed).split("suite.phase").below(kNsPerSec / machine_.hz);
   }
   return options;
 }

@@ -77,7 +77,4 @@ class SetupRun {
 Sample run_sample(const Setup& setup, const Program&, const RunOptions&, u64 seed, bool checkpoints = false,
                   EventSink* events = nullptr, StepSink* steps = nullptr);
 
-/// Changes run times by up to `per_mille` thousandths.
-void jitter(Program&, u32 per_mille, Prng);
-
 }  // namespace reprise::sim

@@ -116,6 +116,7 @@ Program read_program(const ordered_json& json) {
     object.type = static_cast<ObjectType>(std::min(o.at(0).get<u32>(), static_cast<u32>(ObjectType::kTimer)));
     object.kind = o.at(1);
     object.tokens = o.at(2), object.capacity = o.at(3), object.low_water = o.at(4), object.identity = o.at(5);
+    if (o.size() > 7) object.page = o.at(7);
     if (object.type == ObjectType::kSet) {
       object.first_member = static_cast<u32>(program.members.size());
       for (const ordered_json& member : o.at(6)) program.members.push_back(member);
@@ -145,7 +146,7 @@ std::string write_workload(const WorkloadFile& file) {
     if (object.type == ObjectType::kSet)
       for (u32 i = 0; i < object.members; ++i) members.push_back(program.members[object.first_member + i]);
     objects.push_back({static_cast<u32>(object.type), object.kind, object.tokens, object.capacity, object.low_water,
-                       object.identity, members});
+                       object.identity, members, object.page});
   }
   for (const OutsideEvent& e : program.outside) outside.push_back({e.at_ns, e.value, e.target, e.cpu, e.softirq});
   for (const Theft& t : program.thefts) thefts.push_back({t.at_ns, t.duration_ns, t.cpu, t.kind});

@@ -194,8 +194,8 @@ Program Walk::finish() {
     made.tgid = task.tgid;
     made.parent =
         task.parent == kNone || tasks_[task.parent].entry == kNone ? -1 : static_cast<i32>(tasks_[task.parent].entry);
-    made.weight = task.weight;
-    made.cpu_set = task.masked ? cpu_set(task.mask) : 0;
+    made.weight = task.first_weight;
+    made.cpu_set = task.first_masked ? cpu_set(task.first_mask) : 0;
     made.start = task.start;
     made.start_ns = task.start_ns;
     made.sched_class = task.sched_class;
@@ -255,7 +255,7 @@ Expected<Extracted> extract(Reader& reader, const ExtractOptions& options) {
   Extracted out;
   out.base_ns = recording->session.start_ns;
   if (out.base_ns == 0) out.base_ns = recording->events.front().time_ns;
-  recording->end_ns = std::max(recording->end_ns, out.base_ns);
+  recording->end_ns = std::max({recording->end_ns, out.base_ns, options.from_ns});
   out.report.events = recording->events.size();
   out.report.span_ns = recording->end_ns - out.base_ns;
   out.report.lost_events = recording->lost;
@@ -281,6 +281,7 @@ Expected<Extracted> extract(Reader& reader, const ExtractOptions& options) {
     out.report = before;
   }
   if (auto ok = check(out.program); !ok) return std::unexpected(ok.error());
+  out.base_ns = std::max(out.base_ns, options.from_ns);
   return out;
 }
 

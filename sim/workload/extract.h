@@ -46,6 +46,9 @@ struct Overheads {
 
 struct ExtractOptions {
   u32 session = 0;  // from 1; 0: the first
+  /// CLOCK_MONOTONIC at which the program begins: what came before only tells how far everybody was. 0: as early as it
+  /// can.
+  u64 from_ns = 0;
   u64 max_events = 200'000'000;
   bool own_threads = true;  // of the process that recorded, but the scheduler's
   Overheads overheads;

@@ -23,7 +23,8 @@ u64 charge_of(u64 bytes) {
 }
 
 constexpr u64 kSeldom = 64;  // one in so many waits may be wrong about what fits
-constexpr u64 kPipeSlots = 16, kPage = 4096;
+constexpr u64 kOften = 8;    // so many waits say what fits into a pipe
+constexpr u64 kPage = 4096, kPipePages = 16, kMostPipePages = 4096;
 constexpr u64 kSocketBuffer = 212'992;  // net.core.wmem_default
 
 }  // namespace
@@ -131,18 +132,44 @@ void ObjectTable::mark_members(u32 set) {
   for (const u32 m : members_[set]) states_[m].taken_from = true;
 }
 
+/// What fits into a pipe: a power of two of pages (F_SETPIPE_SZ), each with as many whole messages as there is room
+/// for, or with one (O_DIRECT). A writer of a full one is woken when a page of it has become free (pipe_read), so what
+/// most writers found when they were shows its size; what is far from that were waits for the pipe's mutex.
+void ObjectTable::limit_pipe(u32 index) {
+  const State& s = states_[index];
+  Object& o = objects_[index];
+  const u64 mean = s.gives ? std::max<u64>(1, s.given / s.gives) : 1;
+  const u64 page = mean < kPage ? kPage / mean * mean : kPage, high = static_cast<u64>(std::max<i64>(s.high, 1));
+  u64 pages = kPipePages;
+  while (pages < kMostPipePages && pages * page + page < high) pages *= 2;
+  o.page = static_cast<u16>(page);
+  o.capacity = pages * page;
+  u64 waits = 0, most = 0, usual = 0;
+  for (const auto& [level, times] : s.full) {
+    waits += times;
+    if (times >= most) most = times, usual = static_cast<u64>(std::max<i64>(level, 0));
+  }
+  for (u64 count = 1; most >= kOften && 2 * most > waits && count <= kMostPipePages; count *= 2) {
+    for (const u64 each : {std::min(mean, kPage), page}) {
+      if (usual != (count - 1) * each || high > count * each + each) continue;
+      o.page = static_cast<u16>(each);
+      o.capacity = count * each;
+      count = kMostPipePages;
+      break;
+    }
+  }
+  o.low_water = o.capacity - o.page;
+}
+
 /// How much fits. A writer that had to wait has shown it; else the kernel's defaults, for messages of the mean size.
 /// Never less than was in the object at once, or the recording could not be repeated.
 void ObjectTable::limit(u32 index) {
   const State& s = states_[index];
   Object& o = objects_[index];
+  if (o.kind == kObjectPipe) return limit_pipe(index);
   const u64 mean = s.gives ? std::max<u64>(1, s.given / s.gives) : 1;
   u64 capacity = 0, low = 0;
-  if (o.kind == kObjectPipe) {
-    const u64 slot = mean < kPage ? kPage / mean * mean : kPage;
-    capacity = kPipeSlots * slot;
-    low = capacity - slot;
-  } else if (o.kind == kObjectUnix) {
+  if (o.kind == kObjectUnix) {
     capacity = (kSocketBuffer + charge_of(mean) - 1) / charge_of(mean) * mean;
     low = capacity / 4;  // unix_writable
   } else if (s.full.empty()) {
@@ -156,8 +183,7 @@ void ObjectTable::limit(u32 index) {
     capacity = static_cast<u64>(std::max<i64>(at->first, 1));
     if (above * kSeldom >= waits) break;
   }
-  if (waits > 0)
-    low = o.kind == kObjectUnix ? capacity / 4 : capacity - std::min(capacity, o.kind == kObjectPipe ? kPage : u64{1});
+  if (waits > 0) low = o.kind == kObjectUnix ? capacity / 4 : capacity - 1;
   const u64 high = static_cast<u64>(std::max<i64>(s.high, 1));
   if (waits < kSeldom && capacity < high) capacity = high;
   o.capacity = capacity;

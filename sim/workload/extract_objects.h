@@ -65,6 +65,7 @@ class ObjectTable {
  private:
   u32 make(ObjectType, u64 identity);
   void limit(u32 index);
+  void limit_pipe(u32 index);
 
   std::vector<Object> objects_;
   std::vector<State> states_;

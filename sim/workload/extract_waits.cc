@@ -322,7 +322,7 @@ void Walk::resolve(u32 index, u32 waker, const KernelEvent& e, bool own_waker) {
 void Walk::write_pair(u32 index, u32 waker, const KernelEvent& e) {
   if (waker == index) waker = kNone;
   Task& task = tasks_[index];
-  const u32 object = objects_.pair(task.entry, waker != kNone ? tasks_[waker].entry : kNone);
+  const u32 object = objects_.pair(index, waker != kNone && tasks_[waker].entry != kNone ? waker : kNone);
   write(task, OpCode::kTake, object, 1);
   objects_.state(object).taken_from = true;
   give(waker, object, 1, e);

@@ -130,10 +130,56 @@ void Walk::find_tasks() {
   }
 }
 
+/// The task's program begins with what it is now.
+void Walk::begin(Task& task) {
+  task.first_weight = task.weight;
+  task.first_mask = task.mask;
+  task.first_masked = task.masked;
+}
+
+/// The program begins here: what was written so far has happened, and only its effects on objects stay.
+void Walk::begin_at(u64 ns) {
+  std::vector<i64> tokens(objects_.size(), 0);
+  for (u32 i = 0; i < objects_.size(); ++i) tokens[i] = static_cast<i64>(objects_.object(i).tokens);
+  for (const OutsideEvent& e : program_.outside) tokens[e.target] += static_cast<i64>(e.value);
+  std::vector<u32> active;
+  for (const u32 index : entries_) {
+    Task& task = tasks_[index];
+    if (task.cpu != kNone) advance(task, exec_at(task, ns));
+    for (const Op& op : task.ops) {
+      if (op.code == OpCode::kPost) tokens[op.target] += static_cast<i64>(op.value);
+      if (op.code == OpCode::kTake || op.code == OpCode::kTakeSome) tokens[op.target] -= static_cast<i64>(op.value);
+    }
+    task.ops.clear();
+    task.moments.clear();
+    task.call.op = kNone;
+    task.overhead = 0;
+    task.entry = kNone;
+    task.existed = true;
+    task.start = task.asleep ? TaskStart::kWaiting : TaskStart::kAtStart;
+    task.start_ns = 0;
+    begin(task);
+    if (!task.ended && !task.asleep) active.push_back(index);
+  }
+  for (u32 i = 0; i < objects_.size(); ++i)
+    if (objects_.object(i).type == ObjectType::kTokens)
+      objects_.object(i).tokens = static_cast<u64>(std::max<i64>(tokens[i], 0));
+  program_.outside.clear();
+  program_.thefts.clear();
+  entries_.clear();
+  base_ns_ = ns;
+  for (const u32 index : active) activate(index);
+}
+
 void Walk::run() {
   find_tasks();
+  bool begun = options_.from_ns <= base_ns_;
   for (u32 i = 0; i < events_.size(); ++i) {
     const KernelEvent& e = events_[i];
+    if (!begun && e.time_ns >= options_.from_ns) {
+      begin_at(options_.from_ns);
+      begun = true;
+    }
     if (e.cpu >= kMaxCpus) continue;
     // Before the start only what tells who is there counts.
     if (e.time_ns < base_ns_ && e.type != KernelEventType::kTask && e.type != KernelEventType::kName &&
@@ -201,6 +247,7 @@ void Walk::on_task(const KernelEvent& e) {
   Task& task = known(e.tid);
   task.tgid = static_cast<i32>(e.a);
   task.weight = std::clamp(static_cast<u32>(e.c), kWeightMin, kWeightMax);
+  if (task.ops.empty() && task.switches == 0) begin(task);
   mark(task, e.tid, e.flags & kMarkOwn);
   task.kernel_thread = e.flags & kMarkKernelThread;
 }
@@ -318,6 +365,7 @@ void Walk::on_fork(const KernelEvent& e) {
     } else if (parent != kNone) {
       made.weight = tasks_[parent].weight;
     }
+    begin(made);
   }
   activate(child);
   if (parent == kNone) return;
@@ -325,6 +373,7 @@ void Walk::on_fork(const KernelEvent& e) {
   tasks_[child].parent = parent;
   tasks_[child].mask = maker.mask;
   tasks_[child].masked = maker.masked;
+  begin(tasks_[child]);
   if (maker.own || tasks_[child].own) return;
   activate(parent);
   tasks_[child].start = TaskStart::kByFork;
@@ -382,11 +431,11 @@ void Walk::on_affinity(const KernelEvent& e) {
   if (mask == task.mask) return;
   task.mask = mask;
   task.masked = !all;
-  if (task.own || e.time_ns < base_ns_ || (task.ops.empty() && task.switches == 0)) return;  // as it begins
+  if (task.own || e.time_ns < base_ns_ || (task.ops.empty() && task.switches == 0)) return begin(task);  // as it begins
   const Cpu& cpu = cpus_[e.cpu];
   if (cpu.running == kNone || tasks_[cpu.running].own || tasks_[cpu.running].entry == kNone) {
     report_.affinity_outside += 1;
-    return;
+    return begin(task);
   }
   Task& who = tasks_[cpu.running];
   advance(who, exec_at(who, e.time_ns));
@@ -404,11 +453,11 @@ void Walk::on_weight(const KernelEvent& e) {
   Task& task = tasks_[index];
   if (task.weight == e.a) return;
   task.weight = e.a;
-  if (task.own || e.time_ns < base_ns_ || (task.ops.empty() && task.switches == 0)) return;
+  if (task.own || e.time_ns < base_ns_ || (task.ops.empty() && task.switches == 0)) return begin(task);
   const Cpu& cpu = cpus_[e.cpu];
   if (cpu.running == kNone || tasks_[cpu.running].own || tasks_[cpu.running].entry == kNone) {
     report_.affinity_outside += 1;
-    return;
+    return begin(task);
   }
   Task& who = tasks_[cpu.running];
   advance(who, exec_at(who, e.time_ns));

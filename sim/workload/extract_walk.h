@@ -85,6 +85,9 @@ class Walk {
     u32 gathered = 0;  // CPUs of the mask that is being told
     CpuMask mask{}, gathering{};
     bool masked = false;
+    u32 first_weight = kWeightDefault;  // when its program begins
+    CpuMask first_mask{};
+    bool first_masked = false;
     TaskStart start = TaskStart::kAtStart;
     u8 sched_class = trace::kClassExt;
     bool exact = false;  // its CPU time is known, not estimated from the start
@@ -114,6 +117,8 @@ class Walk {
   void write(Task&, OpCode, u32 target = 0, u64 value = 0);
 
   void find_tasks();
+  void begin_at(u64 ns);
+  static void begin(Task&);
   void on_switch(const trace::KernelEvent&);
   void leave_cpu(const trace::KernelEvent&, u32 task);
   void enter_cpu(const trace::KernelEvent&, u32 task);

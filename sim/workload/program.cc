@@ -126,6 +126,7 @@ Expected<void> check(const Program& program) {
     const auto& list = o.type == ObjectType::kSet ? program.members : program.memberships;
     if (u64{o.first_member} + o.members > list.size()) return wrong_program("members of a set out of range");
     if (o.capacity && o.low_water >= o.capacity) return wrong_program("low water above an object's capacity");
+    if (o.page && o.low_water + o.page != o.capacity) return wrong_program("low water of a pipe not a page below full");
   }
   for (const u32 m : program.members)
     if (m >= program.objects.size() || program.objects[m].type != ObjectType::kTokens)
@@ -178,6 +179,13 @@ std::string listing(const Program& program, u32 task) {
                        op.extra * kExtraUnitNs);
   }
   return out;
+}
+
+void jitter(Program& program, u32 per_mille, Prng prng) {
+  if (per_mille == 0) return;
+  for (Op& op : program.ops)
+    if (op.code == OpCode::kRun)
+      op.value = std::max<u64>(1, op.value / 1000 * prng.between(1000 - per_mille, 1000 + per_mille) + op.value % 1000);
 }
 
 ProgramBuilder::ProgramBuilder() { program_.cpu_sets.emplace_back(); }

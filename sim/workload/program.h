@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "scheduler/core/error.h"
+#include "scheduler/core/prng.h"
 #include "scheduler/core/types.h"
 
 namespace reprise::sim {
@@ -86,8 +87,8 @@ inline constexpr u32 kTakesUnknown = ~u32{0};  // somebody takes in a loop, or i
 
 struct Object {
   ObjectType type = ObjectType::kTokens;
-  u8 kind = 0;  // trace::ObjectKind where it comes from a trace
-  u16 reserved = 0;
+  u8 kind = 0;   // trace::ObjectKind where it comes from a trace
+  u16 page = 0;  // of a pipe: what fits into a page, which becomes free as a whole; low_water is a page below full
   u32 first_member = 0;  // kSet: into Program::members; tokens: the sets it is in, into Program::memberships
   u32 members = 0;
   u32 takes = kTakesUnknown;  // operations of all tasks that take from it, each of them once; filled in by seal()
@@ -172,6 +173,9 @@ Expected<void> check(const Program&);
 
 /// Fills in what follows from the rest: memberships, takes, the order of outside events, whether it ends.
 [[nodiscard]] Program seal(Program);
+
+/// Changes run times by up to `per_mille` thousandths.
+void jitter(Program&, u32 per_mille, Prng);
 
 /// Builds a program: tasks one after the other, each with begin_task, operations, end_task.
 class ProgramBuilder {

@@ -160,6 +160,18 @@ void Workload::set_tokens(Kernel& kernel, u32 object, u64 tokens, WakeContext co
   }
 }
 
+/// Takes tokens away. Returns whether a writer may go on: of a pipe, when a page of a full one has become free
+/// (wake_writer in pipe_read).
+bool Workload::draw(Kernel& kernel, u32 object, u64 count) {
+  Place& place = places_[object];
+  const Object& o = program_.objects[object];
+  const u64 before = level(place);
+  set_tokens(kernel, object, place.tokens - count, WakeContext::kTask);
+  if (o.page == 0) return o.capacity != 0;
+  place.read = place.tokens == 0 ? 0 : (place.read + count) % o.page;
+  return before > o.low_water && level(place) <= o.low_water;
+}
+
 /// Wakes those whom the tokens that nobody was promised reach for. Returns how many.
 u32 Workload::wake_takers(Kernel& kernel, u32 object, WakeContext context) {
   Place& place = places_[object];
@@ -197,7 +209,7 @@ u32 Workload::wake_takers(Kernel& kernel, u32 object, WakeContext context) {
 
 void Workload::wake_posters(Kernel& kernel, u32 object) {
   Place& place = places_[object];
-  if (place.posters.empty() || (place.tokens > program_.objects[object].low_water && place.takes_left > 0)) return;
+  if (place.posters.empty() || (level(place) > program_.objects[object].low_water && place.takes_left > 0)) return;
   // One at a time, as pipes and sockets do: who fills up again has woken a reader before, who wakes the next.
   const u32 i = place.posters.first;
   place.posters.first = instances_[i].next;
@@ -222,12 +234,12 @@ Workload::Result Workload::take(Kernel& kernel, u32 instance, const Op& op) {
     const bool some = op.code == OpCode::kTakeSome && got > 0;
     if (got < task.rest && !some && (got == 0 || place.posters.empty())) break;
     task.rest -= got;
-    set_tokens(kernel, op.target, place.tokens - got, WakeContext::kTask);
+    const bool room = draw(kernel, op.target, got);
     if (some) {
       place.owed += task.rest;
       task.rest = 0;
     }
-    if (bounded) wake_posters(kernel, op.target);
+    if (room) wake_posters(kernel, op.target);
   }
   if (task.rest > 0) {
     if (!task.blocked) stats_.takes_blocked += 1;
@@ -265,8 +277,8 @@ Workload::Result Workload::post(Kernel& kernel, u32 instance, const Op& op, bool
     woke = wake_takers(kernel, op.target, WakeContext::kTask) > 0;
     return Result::kDone;
   }
-  const u64 room = object.capacity - std::min(object.capacity, place.tokens) + place.owed;
-  const bool may = !task.blocked || place.tokens <= object.low_water || place.takes_left == 0;
+  const u64 room = object.capacity - std::min(object.capacity, level(place)) + place.owed;
+  const bool may = !task.blocked || level(place) <= object.low_water || place.takes_left == 0;
   // What does not fit into the empty object goes in pieces.
   const u64 piece = !may ? 0 : task.rest <= room ? task.rest : task.rest > object.capacity ? room : 0;
   if (piece > 0) {
@@ -282,8 +294,8 @@ Workload::Result Workload::post(Kernel& kernel, u32 instance, const Op& op, bool
     return Result::kBlock;
   }
   woke = wake_takers(kernel, op.target, WakeContext::kTask) > 0;
-  // Room that is left is for the next writer.
-  wake_posters(kernel, op.target);
+  // Room that is left is for the next writer: of a pipe, who had to wait tells him (wake_next_writer in pipe_write).
+  if (object.page == 0 || task.blocked) wake_posters(kernel, op.target);
   return task.blocked ? Result::kDoneAfterBlock : Result::kDone;
 }
 

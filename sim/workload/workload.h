@@ -95,12 +95,15 @@ class Workload final : public Behaviour {
     u64 tokens = 0;  // of a set: members that are ready; of a timer: when the next period begins
     u64 promised = 0;
     u64 owed = 0;  // taken by kTakeSome before it was there
+    u64 read = 0;  // of the first page of a pipe
     Queue takers;
     Queue posters;
     u32 ready_waiters = 0;   // among takers, in kReady
     u32 takes_left = kNone;  // Object::takes that are still to come; kNone: not known
   };
-  static_assert(sizeof(Place) == 48);
+  static_assert(sizeof(Place) == 56);
+  /// What does not fit any more because of what is there. Pages of a pipe become free as wholes.
+  [[nodiscard]] static u64 level(const Place& place) { return place.tokens + place.read; }
 
   [[nodiscard]] bool is_due(u32 task) const;
   u32 make(Kernel&, u32 task, TaskId parent, TaskState state);
@@ -109,6 +112,7 @@ class Workload final : public Behaviour {
   void push_front(Queue&, u32 instance);
   void wake(Kernel&, u32 instance, WakeContext);
   void set_tokens(Kernel&, u32 object, u64 tokens, WakeContext);
+  bool draw(Kernel&, u32 object, u64 count);
   u32 wake_takers(Kernel&, u32 object, WakeContext);
   void wake_posters(Kernel&, u32 object);
 

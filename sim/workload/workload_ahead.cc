@@ -25,7 +25,7 @@ void Workload::take_quietly(Kernel& kernel, const Op& op) {
   Place& place = places_[op.target];
   const u64 got = std::min(place.tokens, op.value);
   place.owed += op.value - got;
-  set_tokens(kernel, op.target, place.tokens - got, WakeContext::kTask);
+  draw(kernel, op.target, got);
   if (place.takes_left != kNone) place.takes_left -= 1;
   stats_.takes += 1;
 }
@@ -36,7 +36,7 @@ bool Workload::posts_quietly(const Op& op) const {
   const Object& object = program_.objects[op.target];
   return place.takers.empty() && place.posters.empty() &&
          (object.members == 0 || place.tokens != 0) &&  // else who waits for the set would be woken
-         (object.capacity == 0 || op.value <= object.capacity - std::min(object.capacity, place.tokens) + place.owed);
+         (object.capacity == 0 || op.value <= object.capacity - std::min(object.capacity, level(place)) + place.owed);
 }
 
 bool Workload::is_quiet(const Op& op) const {

@@ -21,6 +21,7 @@ bool Workload::relieve(Kernel& kernel) {
     } else if (op.code == OpCode::kPost) {
       place.owed += place.tokens + task.rest;
       set_tokens(kernel, op.target, 0, WakeContext::kHardirq);
+      place.read = 0;
       wake_posters(kernel, op.target);
     } else {
       continue;

@@ -107,6 +107,11 @@ EventTrace& EventTrace::leave(i32 tid, i64 result) {
   return *this;
 }
 
+EventTrace& EventTrace::weight(i32 tid, u32 weight) {
+  put(KernelEventType::kWeight, tid, weight, 0, 0, 0, cpu_of(tid));
+  return *this;
+}
+
 EventTrace& EventTrace::timer(i32 sleeper, u64 expiry_ns, u8 flags) {
   put(KernelEventType::kTimer, running_[0], static_cast<u32>(sleeper), kBaseNs + expiry_ns, 0, flags, cpu_of(sleeper));
   return *this;

@@ -34,6 +34,7 @@ class EventTrace {
   EventTrace& leave(i32 tid, i64 result);
   EventTrace& futex_wait(i32 tid, u64 number) { return enter(tid, kFutexCall, trace::kCallTake, futex(number)); }
   EventTrace& futex_wake(i32 tid, u64 number) { return enter(tid, kFutexCall, trace::kCallGive, futex(number)); }
+  EventTrace& weight(i32 tid, u32 weight);  // set on the CPU where the task runs
   EventTrace& timer(i32 sleeper, u64 expiry_ns, u8 flags);
   EventTrace& exit(i32 tid);  // the task still runs
   EventTrace& die(u32 cpu, i32 next = 0) { return run(cpu, next, 0x80); }

@@ -336,6 +336,101 @@ TEST(ExtractTest, TasksThatAreCutAtBothEndsKeepWhatIsKnown) {
   play(x);
 }
 
+TEST(ExtractTest, AProgramThatBeginsLaterKnowsHowFarEverybodyWas) {
+  const auto record = [](u64 from_ns) {
+    EventTrace t = threads(3);
+    t.at(0).run(0, 1);
+    t.at(10).enter(1, EventTrace::kWriteCall, trace::kCallGive, EventTrace::pipe(3)).leave(1, 100);
+    t.at(20).run(0, 2);  // 1 is preempted
+    t.at(30).enter(2, EventTrace::kReadCall, trace::kCallTake, EventTrace::pipe(3)).leave(2, 60);
+    t.at(40).enter(2, EventTrace::kReadCall, trace::kCallTake, EventTrace::pipe(4)).sleep(0, 3);
+    t.at(50).die(0, 1);
+    t.at(70).enter(1, EventTrace::kWriteCall, trace::kCallGive, EventTrace::pipe(4)).wake(2, 1).leave(1, 5);
+    t.at(80).die(0, 2);
+    t.at(90).leave(2, 5);
+    t.at(100).enter(2, EventTrace::kReadCall, trace::kCallTake, EventTrace::pipe(3)).leave(2, 40);
+    t.at(110).die(0);
+    ExtractOptions options;
+    options.from_ns = from_ns;
+    return t.extract(options);
+  };
+  const Extracted whole = record(0);
+  ASSERT_EQ(whole.program.tasks.size(), 3u);
+  EXPECT_EQ(whole.program.duration_ns, 110u);
+
+  const Extracted late = record(EventTrace::kBaseNs + 60);
+  ASSERT_EQ(late.program.tasks.size(), 2u);  // 3 has ended
+  EXPECT_EQ(late.base_ns, EventTrace::kBaseNs + 60);
+  EXPECT_EQ(late.program.duration_ns, 50u);
+  EXPECT_EQ(ops_of(late, 1), "run 10; post 1 x5; run 10; exit");
+  EXPECT_EQ(ops_of(late, 2), "take_some 1 x5; run 20; take_some 0 x40; run 10; exit");
+  EXPECT_EQ(late.program.tasks[0].start, TaskStart::kAtStart);
+  EXPECT_EQ(late.program.tasks[1].start, TaskStart::kWaiting);
+  EXPECT_EQ(late.program.objects[0].tokens, 40u);  // what had been written and not read
+  EXPECT_EQ(late.program.objects[1].tokens, 0u);
+  play(late);
+}
+
+TEST(ExtractTest, ATaskBeginsWithTheWeightThatItHadThen) {
+  EventTrace t = threads(1);
+  t.at(0).run(0, 1);
+  t.at(10).fork(1, 2).run(0, 2);
+  t.at(20).weight(2, 335);
+  t.at(30).die(0);
+  const Extracted x = t.extract();
+  ASSERT_EQ(x.program.tasks.size(), 2u);
+  EXPECT_EQ(x.program.tasks[1].weight, kWeightDefault);
+  EXPECT_TRUE(ops_of(x, 2).starts_with("run 10; weight "));
+}
+
+// The writer fills the pipe with `messages`, and has to wait with the next one until `reads` have been read, eight
+// times.
+Extracted filled_pipe(u32 bytes, u32 messages, u32 reads) {
+  EventTrace t(2);
+  t.task(1, 1).task(2, 2).at(0).run(0, 1).run(1, 2);
+  const auto call = [&t](i32 tid, u32 number, u8 role) -> EventTrace& {
+    return t.enter(tid, number, role, EventTrace::pipe(3));
+  };
+  u64 ns = 0;
+  for (u32 i = 0; i < messages; ++i) {
+    t.at(ns += 10);
+    call(1, EventTrace::kWriteCall, trace::kCallGive).leave(1, bytes);
+  }
+  for (u32 round = 0; round < 8; ++round) {
+    t.at(ns += 10);
+    call(1, EventTrace::kWriteCall, trace::kCallGive).sleep(0);
+    for (u32 i = 0; i + 1 < reads; ++i) {
+      t.at(ns += 10);
+      call(2, EventTrace::kReadCall, trace::kCallTake).leave(2, bytes);
+    }
+    t.at(ns += 10);
+    call(2, EventTrace::kReadCall, trace::kCallTake).wake(1, 2);
+    t.at(ns += 10).run(0, 1).leave(2, bytes).leave(1, bytes);
+    for (u32 i = 0; i + 1 < reads; ++i) {
+      t.at(ns += 10);
+      call(1, EventTrace::kWriteCall, trace::kCallGive).leave(1, bytes);
+    }
+  }
+  return t.extract();
+}
+
+TEST(ExtractTest, HowMuchFitsIntoAPipeIsSeenFromWhenItsWritersGoOn) {
+  const Extracted pages = filled_pipe(1000, 64, 4);  // four to a page
+  ASSERT_EQ(pages.program.objects.size(), 1u);
+  EXPECT_EQ(pages.program.objects[0].capacity, 64'000u);
+  EXPECT_EQ(pages.program.objects[0].low_water, 60'000u);
+  EXPECT_EQ(pages.program.objects[0].page, 4000u);
+  const Extracted packets = filled_pipe(512, 16, 1);  // O_DIRECT
+  ASSERT_EQ(packets.program.objects.size(), 1u);
+  EXPECT_EQ(packets.program.objects[0].capacity, 8192u);
+  EXPECT_EQ(packets.program.objects[0].low_water, 7680u);
+  EXPECT_EQ(packets.program.objects[0].page, 512u);
+  const Extracted small = filled_pipe(1024, 8, 4);  // F_SETPIPE_SZ
+  ASSERT_EQ(small.program.objects.size(), 1u);
+  EXPECT_EQ(small.program.objects[0].capacity, 8192u);
+  EXPECT_EQ(small.program.objects[0].page, 4096u);
+}
+
 TEST(ExtractTest, RecordingProcessIsMarkedEvenBeforeItIsNamed) {
   EventTrace t;
   t.at(0).run(0, 5);

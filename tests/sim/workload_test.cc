@@ -131,6 +131,35 @@ TEST(WorkloadTest, WriterOfAFullPipeBlocksUntilItsLowWater) {
   EXPECT_EQ(run.kernel.now(), 160u);
 }
 
+TEST(WorkloadTest, PagesOfAPipeBecomeFreeAsWholesAndLetOneWriterGoOn) {
+  ProgramBuilder b;
+  const u32 pipe = b.object(ObjectType::kTokens, 0, 8, 4);
+  b.at(pipe).page = 4;
+  b.begin(b.declare({}));
+  for (int i = 0; i < 9; ++i) b.op(OpCode::kPost, pipe, 1);
+  b.end();
+  b.begin(b.declare({}));
+  b.run(65);
+  b.op(OpCode::kPost, pipe, 1);  // two have been read, but the first page is still there
+  b.run(1000);
+  b.end();
+  b.begin(b.declare({}));
+  b.run(50);
+  for (int i = 0; i < 10; ++i) {
+    b.op(OpCode::kTake, pipe, 1);
+    b.run(10);
+  }
+  b.end();
+  Played run(b, 3);
+  EXPECT_TRUE(run.workload.finished()) << run.workload.waiting();
+  EXPECT_EQ(run.workload.stats().posts_blocked, 2u);
+  // The fourth take, at 80, is the first one's; it fills a page again, so that the second goes on with the eighth, at
+  // 120.
+  EXPECT_EQ(run.kernel.tasks()[0].slept, 1u);
+  EXPECT_EQ(run.kernel.tasks()[1].slept, 1u);
+  EXPECT_EQ(run.kernel.now(), 1120u);
+}
+
 TEST(WorkloadTest, MoreThanFitsGoesThroughInPieces) {
   ProgramBuilder b;
   const u32 pipe = b.object(ObjectType::kTokens, 0, 10);
