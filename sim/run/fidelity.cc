@@ -2,6 +2,7 @@
 #include "sim/run/fidelity.h"
 
 #include <algorithm>
+#include <deque>
 #include <map>
 
 #include "sim/run/sweep.h"
@@ -22,6 +23,7 @@ constexpr FidelityMetric kMetrics[] = {
     {"slice_mean_ns", 100, 50},
 };
 constexpr std::size_t kCount = std::size(kMetrics);
+constexpr u32 kJitterPerMille = 2;
 constexpr double kMoves = 0.01;  // a smaller change of a metric is none
 
 // One run in numbers, in the order of kMetrics.
@@ -104,7 +106,7 @@ Costs doubled(Costs costs) {
   return costs;
 }
 
-// What is run for each recording, in this order.
+// What is run for each recording.
 enum Variant : u8 { kAsRecorded, kOccupancy, kWrongPolicy, kCosts, kVariants };
 
 struct Runs {
@@ -114,33 +116,42 @@ struct Runs {
 };
 
 Expected<Runs> run_all(std::span<const Recorded> recordings, const FidelityOptions& options) {
-  std::vector<Program> stretched;
-  stretched.reserve(recordings.size());
+  std::deque<Program> changed;
   std::vector<Job> jobs;
-  for (const Recorded& recording : recordings) {
-    stretched.push_back(longer(recording.program));
-    for (u8 variant = 0; variant < kVariants; ++variant) {
+  std::vector<Variant> variants;  // of the jobs
+  std::vector<u32> of;            // their recordings
+  for (u32 r = 0; r < recordings.size(); ++r) {
+    const Recorded& recording = recordings[r];
+    const auto add = [&](Variant variant, const Program& program) {
       Job job;
-      job.program = variant == kOccupancy ? &stretched.back() : &recording.program;
+      job.program = &program;
       job.options.machine = recording.machine;
       job.options.machine.policy = variant == kWrongPolicy ? options.wrong : options.policy;
       job.options.machine.policy_options = variant == kWrongPolicy ? Options{} : options.policy_options;
       if (variant == kCosts) job.options.machine.costs = doubled(recording.machine.costs);
       job.options.duration_ns = options.max_ns != 0 ? options.max_ns : recording.program.duration_ns * 10;
       jobs.push_back(std::move(job));
+      variants.push_back(variant);
+      of.push_back(r);
+    };
+    for (const Variant variant : {kAsRecorded, kWrongPolicy, kCosts}) add(variant, recording.program);
+    add(kOccupancy, changed.emplace_back(longer(recording.program)));
+    for (u32 run = 1; run < options.runs; ++run) {
+      jitter(changed.emplace_back(recording.program), kJitterPerMille, Prng::seeded(run).split("fidelity.jitter"));
+      add(kAsRecorded, changed.back());
     }
   }
   const std::vector<JobResult> results = sweep(jobs);
   Runs runs;
   for (std::size_t i = 0; i < results.size(); ++i) {
     const auto& result = results[i].result;
-    const Recorded& recording = recordings[i / kVariants];
+    const Recorded& recording = recordings[of[i]];
     if (!result) return std::unexpected(result.error());
-    if (i % kVariants == kAsRecorded) {
+    if (jobs[i].program == &recording.program && variants[i] == kAsRecorded) {
       runs.recorded.push_back(values_of(recording.metrics, recording.metrics));
       runs.hashes.push_back(result->state_hash);
     }
-    runs.simulated[i % kVariants].push_back(values_of(result->metrics, recording.metrics));
+    runs.simulated[variants[i]].push_back(values_of(result->metrics, recording.metrics));
   }
   return runs;
 }

@@ -6,6 +6,10 @@
 // with all run times 1.3 times as long, and with another policy, the simulation has to be rejected, or all is void. A
 // metric that moves neither with the policy nor with the costs is no evidence for this workload and counts as not
 // measured; so does one with too few values.
+//
+// Where a workload is chaotic one simulation is one of many that could have been, as one recording is. So each
+// recording is simulated several times, first as recorded, then with run times that differ by at most kJitterPerMille,
+// which is less than costs are known by; the median of all counts.
 #pragma once
 
 #include <span>
@@ -36,7 +40,7 @@ enum class Verdict : u8 { kAgree, kDisagree, kVoid };
 struct FidelityCell {
   const FidelityMetric* metric = nullptr;
   u64 recorded = 0;    // median of the recordings
-  u64 simulated = 0;   // median of their simulations
+  u64 simulated = 0;   // median of all their simulations
   double error = 0;    // of the recorded value
   double spread = 0;   // between the recordings: greatest less least, of the median
   double allowed = 0;  // the tolerance, or the spread where that is larger
@@ -65,6 +69,7 @@ struct FidelityOptions {
   Options policy_options;
   PolicyInfo const* wrong = nullptr;  // for the control
   u64 max_ns = 0;                     // of simulated time per run; 0: ten times the recorded time
+  u32 runs = 5;                       // simulations of each recording, from 1
 };
 
 /// One or more recordings of the same workload on the same machine. Errors: of run.

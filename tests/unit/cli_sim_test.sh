@@ -51,6 +51,8 @@ bad_machines() {
     claim "an unknown cost names the nearest" 2 "no cost 'swich'" "${load[@]}" --cost swich=5
     claim "an unknown fault lists those there are" 2 "one of late, late_us" "${load[@]}" --fault lat=5
     claim "an unknown policy names the nearest" 2 "fifo" sim --load spinners:4 --policy fifu
+    claim "more jitter than there may be" 2 '--jitter: Value 91' "${load[@]}" --jitter 91
+    claim "less than there is" 2 'below 0.1 percent' "${load[@]}" --jitter 0.01
     claim "a duration that is none" 2 "--duration 'x'" sim --load spinners:4 --policy fifo --duration x
     claim "no workload at all" 2 'either FILE or --load' sim --policy fifo
     claim "two workloads" 2 'either FILE or --load' sim "$trace" --load spinners:4 --policy fifo
@@ -133,6 +135,15 @@ results() {
 import json, sys
 a, b = ([r["state_hash"] for r in json.load(open(f))["results"]] for f in sys.argv[1:])
 assert a == b' "$out" "$folder/sim.json" 2>>"$err" && echo 1)"
+    claim "run times change with the seed" 0 '' sim "$trace" --policy fifo --seed 1-3 --jitter 0.5 --json
+    document "and with them the results" "len({r['state_hash'] for r in d['results']}) == 3"
+    claim "a seed with jitter" 0 '' sim "$trace" --policy fifo --seed 1 --jitter 0.5 --json
+    cp "$out" "$folder/jitter.json"
+    claim "a run without" 0 '' sim "$trace" --policy fifo --seed 7 --json
+    verdict "is another one" "$(python3 -c '
+import json, sys
+a, b = ([r["state_hash"] for r in json.load(open(f))["results"]] for f in sys.argv[1:])
+assert a != b' "$out" "$folder/jitter.json" 2>>"$err" && echo 1)"
     claim "--verify says that two runs were the same" 0 'verified: 1 simulation ran twice' sim "$trace" --policy fifo --verify
     claim "the table" 0 '' sim "$trace" --policy fifo,vruntime,eevdf
     prints "has a row per policy" '^eevdf '
@@ -179,6 +190,7 @@ PYTHON
     cp "$out" "$folder/info.json"
     claim "compares with the trace" 0 '' compare "$folder/info.json" "$trace" --json
     document "and is the same" "all(m['a'] == m['b'] for m in d['results'][0]['metrics'])"
+    claim "fidelity with no simulation" 2 '--runs: needs a whole number, 1' fidelity "$trace" --runs 0
     claim "fidelity --json" '0|1' '' fidelity "$trace" --json
     cp "$out" "$folder/fidelity.json"
     claim "compares with itself" 0 '' compare "$folder/fidelity.json" "$folder/fidelity.json"

@@ -34,6 +34,7 @@ class FidelityCommand final : public Command {
     app.footer(kFidelityFooter);
     app.add_option("FILE", files_, "traces (.rtrace) of one workload")->required();
     app.add_option("--costs-from", costs_from_, "fit the costs on this recording instead")->type_name("FILE");
+    add_number(app, "--runs", runs_, {"N", 1, 1000}, "simulations of each recording; run times differ by 0.2 %");
     add_number(app, "--session", session_, {"N", 1, 1'000'000, false}, "of the traces; the first when not given");
   }
   Expected<ExitCode> run(Console&) override;
@@ -46,7 +47,7 @@ class FidelityCommand final : public Command {
 
   std::vector<std::string> files_;
   std::string costs_from_;
-  u32 session_ = 0;
+  u32 session_ = 0, runs_ = sim::FidelityOptions{}.runs;
 };
 
 Expected<std::vector<sim::Recorded>> FidelityCommand::load(Console& console) const {
@@ -90,6 +91,7 @@ Expected<sim::FidelityOptions> FidelityCommand::options(const sim::Recorded& rec
   auto wrong = find_policy(recorded.session.policy == "fifo" ? "vruntime" : "fifo");
   if (!wrong) return std::unexpected(wrong.error());
   options.wrong = *wrong;
+  options.runs = runs_;
   return options;
 }
 

@@ -2,6 +2,7 @@
 // reprise sim: a recorded workload again, under any policy, on a model of the kernel.
 #include <algorithm>
 #include <chrono>
+#include <map>
 #include <optional>
 
 #include "scheduler/policies/table.h"
@@ -70,6 +71,7 @@ class Sim final : public Command {
   u32 threads_ = 0;
 
   WorkloadSource source_;
+  std::map<u64, sim::Program> of_seed_;  // with --jitter
   std::vector<Row> rows_;
 };
 
@@ -97,9 +99,16 @@ Expected<std::vector<sim::Job>> Sim::jobs(bool details) {
                 "say how much of it to simulate: --duration SECONDS");
   std::vector<sim::Job> jobs;
   std::size_t detailed = 0;
+  if (selection_.jitter_per_mille() != 0) {
+    for (const u64 seed : selection_.seeds()) {
+      sim::Program& program = of_seed_.try_emplace(seed, source_.program).first->second;
+      sim::jitter(program, selection_.jitter_per_mille(), Prng::seeded(seed).split("sim.jitter"));
+    }
+  }
   for (const SimSelection::Machine& made : *bases) {
     sim::Job job;
-    job.program = &source_.program;
+    const auto own = of_seed_.find(made.options.seed);
+    job.program = own == of_seed_.end() ? &source_.program : &own->second;
     job.options.machine = made.options;
     job.options.duration_ns = selection_.duration_ns();
     job.options.details = details && made.options.seed == selection_.first_seed() && detailed++ < kDetailed;

@@ -89,6 +89,9 @@ void SimSelection::declare(CLI::App& app) {
       ->type_name("P[,P...]")
       ->allow_extra_args(false);
   app.add_option("--seed", seed_text_, "seeds, as 1 or 1,2 or 1-8 (1)")->type_name("LIST");
+  app.add_option("--jitter", jitter_pct_, "by how much a seed changes run times; 0.1 is the least (0)")
+      ->type_name("PERCENT")
+      ->check(CLI::Range(0.0, 90.0));
   app.add_option("--cpus", cpus_text_, "CPU counts, as 4 or 1,2,4 (as recorded)")->type_name("LIST");
   app.add_option("--topology", topology_text_, "nodes, caches per node, cores per cache, threads, as 1n2l4c2t")
       ->type_name("TOPOLOGY");
@@ -111,6 +114,8 @@ Expected<void> SimSelection::parse() {
   for (const std::string& text : policy_text_)
     for (std::string& policy : split_policies(text)) policies_.push_back(std::move(policy));
   if (policies_.empty()) return fail(ExitCode::kUsage, "--policy names none", {}, "reprise policies lists them");
+  if (jitter_pct_ != 0 && jitter_per_mille() == 0)
+    return fail(ExitCode::kUsage, fmt::format("--jitter {} is below 0.1 percent, the least there is", jitter_pct_));
   auto seeds = parse_numbers("--seed", seed_text_, 0, ~u64{0} - 1);
   if (!seeds) return std::unexpected(seeds.error());
   seeds_ = std::move(*seeds);

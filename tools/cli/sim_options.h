@@ -34,6 +34,7 @@ class SimSelection {
   [[nodiscard]] sim::Costs costs(sim::Costs base) const;
   [[nodiscard]] u64 duration_ns() const { return duration_ns_; }
   [[nodiscard]] const std::vector<u64>& seeds() const { return seeds_; }
+  [[nodiscard]] u32 jitter_per_mille() const { return static_cast<u32>(jitter_pct_ * 10 + 0.5); }
   [[nodiscard]] u64 first_seed() const { return seeds_.front(); }
   /// The smallest machine that is asked for; `otherwise` where none is. After parse.
   [[nodiscard]] u32 least_cpus(u32 otherwise) const;
@@ -46,6 +47,7 @@ class SimSelection {
   std::vector<std::string> policy_text_, cost_text_, fault_text_;
   std::string seed_text_ = "1", cpus_text_, topology_text_, duration_text_;
   u32 hz_ = 0, check_every_ = 0;
+  double jitter_pct_ = 0;
   bool check_ = false;
 
   std::vector<std::string> policies_;
