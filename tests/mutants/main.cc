@@ -18,12 +18,12 @@ namespace reprise {
 namespace {
 
 constexpr char kUsage[] =
-    "usage: reprise_mutants SUITE.toml [--mutant NAME]... [--short] [--shrink] [-j N]\n"
+    "usage: reprise_mutants SUITE.toml [--mutant NAME]... [--case PREFIX] [--short] [--shrink] [-j N]\n"
     "exit status: 0 at least 95 % were noticed, 1 fewer, 2 usage\n";
 constexpr std::size_t kCasesShown = 3;
 
 struct Arguments {
-  std::string suite;
+  std::string suite, cases;
   std::vector<std::string> mutants;
   bool without_long = false;
   bool shrinks = false;
@@ -36,6 +36,8 @@ bool parse(int argc, char** argv, Arguments& out) {
     const bool more = i + 1 < argc;
     if (word == "--mutant" && more)
       out.mutants.emplace_back(argv[++i]);
+    else if (word == "--case" && more)
+      out.cases = argv[++i];
     else if (word == "--short")
       out.without_long = true;
     else if (word == "--shrink")
@@ -104,7 +106,8 @@ Expected<Outcome> try_one(const sim::Suite& suite, const Mutant& mutant, const A
   options.processes = arguments.processes;
   for (const sim::Case& item : suite.cases) {
     const std::string& policy = suite.setups[item.setup].policy;
-    if (policy.substr(0, policy.find(':')) == mutant.policy && !(item.is_long && arguments.without_long))
+    if (policy.substr(0, policy.find(':')) == mutant.policy && item.name.starts_with(arguments.cases) &&
+        !(item.is_long && arguments.without_long))
       options.cases.push_back(item.name);
   }
   if (options.cases.empty()) return Outcome{};
