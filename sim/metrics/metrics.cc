@@ -27,7 +27,8 @@ double Metrics::fairness_jain() const {
   return squares == 0 ? 1 : sum * sum / (static_cast<double>(count) * squares);
 }
 
-MetricsBuilder::MetricsBuilder(u32 cpus, u64 begin_ns) : busy_since_(cpus, kNever), begin_ns_(begin_ns) {
+MetricsBuilder::MetricsBuilder(u32 cpus, u64 begin_ns)
+    : busy_since_(cpus, kNever), running_(cpus, TidIndex::kNone), begin_ns_(begin_ns) {
   metrics_.cpus = cpus;
 }
 
@@ -104,8 +105,14 @@ void MetricsBuilder::switched(const KernelEvent& event) {
     if (since != kNever) metrics_.busy_ns += event.time_ns - std::min(event.time_ns, since);
     since = event.tid != 0 ? event.time_ns : kNever;
   }
-  if (previous != 0) out(task_of(previous), event);
+  const u32 left = previous != 0 ? task_of(previous) : TidIndex::kNone;
   const u32 next = event.tid != 0 ? task_of(event.tid) : DetailsBuilder::kIdle;
+  if (event.cpu < running_.size()) {
+    const u32 known = std::exchange(running_[event.cpu], event.tid != 0 ? next : TidIndex::kNone);
+    // The switch away from it was lost: how long it ran is not known.
+    if (known != TidIndex::kNone && known != left) tasks_[known].running_since = kNever;
+  }
+  if (left != TidIndex::kNone) out(left, event);
   if (details_) details_->switched(event.time_ns, event.cpu, next);
   if (event.tid != 0) in(next, event);
 }

@@ -108,6 +108,7 @@ class MetricsBuilder {
   std::vector<Task> tasks_;  // beside metrics_.tasks
   TidIndex index_of_tid_;
   std::vector<u64> busy_since_;  // per CPU; kNever: idle, or not known
+  std::vector<u32> running_;     // per CPU, in tasks_; TidIndex::kNone: nobody, or not known
   u64 begin_ns_;
   std::vector<i32> own_;  // tids of mark_own
   u64 first_ns_ = kNever, last_ns_ = 0;

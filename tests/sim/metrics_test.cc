@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <map>
 
 #include "scheduler/core/prng.h"
 #include "sim/metrics/timehist.h"
@@ -116,6 +117,17 @@ TEST(MetricsTest, WhoStillWaitsAtTheEndCounts) {
   EXPECT_EQ(metrics.max_wait_ns, 10'000u) << "starved";
   EXPECT_EQ(metrics.run_delay_ns.count(), 1u) << "but its delay is not known";
   EXPECT_EQ(metrics.busy_ns, 9'990u);
+}
+
+TEST(MetricsTest, WhoseEndOfARunWasLostDoesNotRunOn) {
+  MetricsBuilder builder(1);
+  for (const KernelEvent& e :
+       {switched(0, 0, 0, 1, 0), switched(10, 0, 1, 2, 1), switched(900, 0, 3, 1, 1), switched(950, 0, 1, 0, 1)})
+    builder.event(e);
+  const Metrics m = builder.finish(1000);
+  std::map<i32, u64> cpu;
+  for (const TaskMetrics& task : m.tasks) cpu[task.tid] = task.cpu_ns;
+  EXPECT_EQ(cpu, (std::map<i32, u64>{{1, 60}, {2, 0}, {3, 0}}));
 }
 
 TEST(MetricsTest, CountsMigrationsAndNoWakeupOfWhoRuns) {
