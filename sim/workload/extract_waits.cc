@@ -347,12 +347,12 @@ void Walk::write_sleep(Task& task) {
   // The timeout of a poll is absolute to the kernel, not to the program.
   if (known && task.armed_absolute && task.call.open && task.call.role == kCallSleep) {
     report_.sleeps_absolute += 1;
-    write(task, OpCode::kSleepUntil, 0, until - base_ns_);
+    write(task, OpCode::kSleepUntil, 0, until - std::min(until, base_ns_));
     return slack();
   }
   report_.sleeps_relative += 1;
   if (task.start == TaskStart::kWaiting && task.ops.empty())
-    write(task, OpCode::kSleepUntil, 0, until - base_ns_);
+    write(task, OpCode::kSleepUntil, 0, until - std::min(until, base_ns_));
   else
     write(task, OpCode::kSleep, 0, until - std::min(until, task.slept_ns));
   slack();

@@ -235,6 +235,7 @@ void Walk::run() {
         break;
     }
   }
+  if (!begun) begin_at(options_.from_ns);
 }
 
 void Walk::mark(Task& task, i32 tid, bool own) {

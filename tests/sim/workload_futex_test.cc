@@ -371,6 +371,24 @@ TEST(ExtractTest, AProgramThatBeginsLaterKnowsHowFarEverybodyWas) {
   play(late);
 }
 
+TEST(ExtractTest, ATimerThatIsOverdueWhenTheProgramBeginsEndsItsSleepAtOnce) {
+  EventTrace t = threads(1);
+  t.at(0).run(0, 1);
+  t.at(100).enter(1, EventTrace::kNanosleepCall, trace::kCallSleep).timer(1, 145, trace::kTimerArmed);
+  t.at(110).sleep(0);
+  t.at(150).timer(1, 145, 0).wake(1, 0, trace::kWakeHardirq).run(0, 1);
+  t.at(160).leave(1, 0);
+  t.at(200).die(0);
+  ExtractOptions options;
+  options.from_ns = EventTrace::kBaseNs + 148;
+  const Extracted x = t.extract(options);
+  EXPECT_EQ(ops_of(x, 1), "sleep_until; run 50; exit");  // until 0
+  play(x);
+
+  options.from_ns = EventTrace::kBaseNs + 1000;
+  EXPECT_TRUE(t.extract(options).program.tasks.empty());  // all has ended
+}
+
 TEST(ExtractTest, ATaskBeginsWithTheWeightThatItHadThen) {
   EventTrace t = threads(1);
   t.at(0).run(0, 1);
