@@ -2,6 +2,7 @@
 #include "sim/run/fidelity.h"
 
 #include <algorithm>
+#include <cmath>
 #include <deque>
 #include <map>
 
@@ -88,9 +89,14 @@ double off(u64 value, u64 reference) {
   return reference == 0 ? 1 : difference / static_cast<double>(reference);
 }
 
-bool within(const FidelityCell& cell, u64 simulated) {
-  const u64 difference = simulated > cell.recorded ? simulated - cell.recorded : cell.recorded - simulated;
-  return off(simulated, cell.recorded) <= cell.allowed || difference <= cell.metric->tolerance_absolute;
+double median_of(std::vector<double> values) {
+  std::ranges::sort(values);
+  return (values[(values.size() - 1) / 2] + values[values.size() / 2]) / 2;
+}
+
+bool within(const FidelityCell& cell, double difference, u64 simulated) {
+  const u64 absolute = simulated > cell.recorded ? simulated - cell.recorded : cell.recorded - simulated;
+  return std::abs(difference) <= cell.allowed || absolute <= cell.metric->tolerance_absolute;
 }
 
 Program longer(const Program& program) {
@@ -112,8 +118,19 @@ enum Variant : u8 { kAsRecorded, kOccupancy, kWrongPolicy, kCosts, kVariants };
 struct Runs {
   std::vector<Values> recorded;
   std::vector<Values> simulated[kVariants];
+  std::vector<std::vector<Values>> of_recording[kVariants];  // the same, by recording
   std::vector<u64> hashes;
 };
+
+// Of a recording's simulations from it, as a part of it; the median over the recordings.
+double difference_of(const Runs& runs, Variant variant, std::size_t metric) {
+  std::vector<double> differences;
+  for (std::size_t i = 0; i < runs.recorded.size(); ++i) {
+    const u64 recorded = runs.recorded[i].value[metric], simulated = median_of(runs.of_recording[variant][i], metric);
+    differences.push_back(simulated < recorded ? -off(simulated, recorded) : off(simulated, recorded));
+  }
+  return median_of(std::move(differences));
+}
 
 Expected<Runs> run_all(std::span<const Recorded> recordings, const FidelityOptions& options) {
   std::deque<Program> changed;
@@ -143,6 +160,7 @@ Expected<Runs> run_all(std::span<const Recorded> recordings, const FidelityOptio
   }
   const std::vector<JobResult> results = sweep(jobs);
   Runs runs;
+  for (auto& by_recording : runs.of_recording) by_recording.resize(recordings.size());
   for (std::size_t i = 0; i < results.size(); ++i) {
     const auto& result = results[i].result;
     const Recorded& recording = recordings[of[i]];
@@ -152,6 +170,7 @@ Expected<Runs> run_all(std::span<const Recorded> recordings, const FidelityOptio
       runs.hashes.push_back(result->state_hash);
     }
     runs.simulated[variants[i]].push_back(values_of(result->metrics, recording.metrics));
+    runs.of_recording[variants[i]][of[i]].push_back(runs.simulated[variants[i]].back());
   }
   return runs;
 }
@@ -169,7 +188,8 @@ FidelityCell judge(const Runs& runs, std::size_t i) {
   }
   cell.spread =
       off(most, least) * (cell.recorded == 0 ? 0 : static_cast<double>(least) / static_cast<double>(cell.recorded));
-  cell.error = off(cell.simulated, cell.recorded);
+  cell.difference = difference_of(runs, kAsRecorded, i);
+  cell.error = std::abs(cell.difference);
   cell.allowed = std::max(kMetrics[i].tolerance_per_mille / 1000.0, cell.spread);
   if (count < kMetrics[i].min_count) {
     cell.reason = "only " + std::to_string(count) + " values; needs " + std::to_string(kMetrics[i].min_count);
@@ -184,7 +204,7 @@ FidelityCell judge(const Runs& runs, std::size_t i) {
     cell.reason = "does not move with the policy or the costs";
     return cell;
   }
-  const bool agrees = within(cell, cell.simulated);
+  const bool agrees = within(cell, cell.difference, cell.simulated);
   cell.verdict = agrees ? MetricVerdict::kAgree : MetricVerdict::kDisagree;
   cell.goal = agrees && (cell.error <= kMetrics[i].goal_per_mille / 1000.0 || cell.error == 0);
   return cell;
@@ -198,7 +218,7 @@ void decide(Control& control, const Fidelity& result, const Runs& runs, Variant 
     if (cell.verdict == MetricVerdict::kNotMeasured) continue;
     const u64 value = median_of(runs.simulated[variant], i);
     if (off(value, cell.simulated) > cell.allowed) control.applies = true;
-    if (within(cell, value) || control.rejected) continue;
+    if (within(cell, difference_of(runs, variant, i), value) || control.rejected) continue;
     control.rejected = true;
     control.metric = cell.metric->name;
   }

@@ -9,7 +9,9 @@
 //
 // Where a workload is chaotic one simulation is one of many that could have been, as one recording is. So each
 // recording is simulated several times, first as recorded, then with run times that differ by at most kJitterPerMille,
-// which is less than costs are known by; the median of all counts.
+// which is less than costs are known by, and their median counts. Several recordings are compared each with its own
+// simulations, and the median of the differences counts: where a workload has two ways to go, each recording has gone
+// one of them, and a median over all recordings lies now in one and now in the other.
 #pragma once
 
 #include <span>
@@ -39,12 +41,13 @@ enum class Verdict : u8 { kAgree, kDisagree, kVoid };
 
 struct FidelityCell {
   const FidelityMetric* metric = nullptr;
-  u64 recorded = 0;    // median of the recordings
-  u64 simulated = 0;   // median of all their simulations
-  double error = 0;    // of the recorded value
-  double spread = 0;   // between the recordings: greatest less least, of the median
-  double allowed = 0;  // the tolerance, or the spread where that is larger
-  bool goal = false;   // within the goal, too
+  u64 recorded = 0;       // median of the recordings
+  u64 simulated = 0;      // median of all their simulations
+  double difference = 0;  // of a recording's simulations from it, as a part of it: the median over the recordings
+  double error = 0;       // its absolute value
+  double spread = 0;      // between the recordings: greatest less least, of the median
+  double allowed = 0;     // the tolerance, or the spread where that is larger
+  bool goal = false;      // within the goal, too
   MetricVerdict verdict = MetricVerdict::kNotMeasured;
   std::string reason;  // why it is not measured
 };

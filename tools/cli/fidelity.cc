@@ -17,8 +17,8 @@ constexpr char kFidelityDescription[] =
     "metric\n"
     "may be off is fixed beforehand. Two controls show that the comparison can fail: run times 1.3 times as long, and\n"
     "another policy, have to be rejected, or the result is void. Several recordings of one workload count as one: "
-    "medians\n"
-    "are compared, and the spread between the recordings is allowed.";
+    "the\n"
+    "median of the differences counts, and the spread between the recordings is allowed.";
 constexpr char kFidelityFooter[] =
     "examples\n"
     "  reprise fidelity run.rtrace\n"
@@ -102,6 +102,7 @@ Json FidelityCommand::document(const Console& console, const sim::Fidelity& resu
     metrics.push_back({{"name", cell.metric->name},
                        {"recorded", cell.recorded},
                        {"simulated", cell.simulated},
+                       {"difference", cell.difference},
                        {"error", cell.error},
                        {"tolerance", cell.metric->tolerance_per_mille / 1000.0},
                        {"goal", cell.metric->goal_per_mille / 1000.0},
