@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # shellcheck shell=sh
 # A game's frame loop beside a build: 60 frames a second of 3 ms each for 12 s, and for every CPU four jobs that compile
-# one small file after another, each compiler a new process. A loop of rt-app's takes 191 ns in the deterministic machine.
-cat >/tmp/game.json <<'END'
+# one small file after another, each compiler a new process. A loop of rt-app's takes 191 ns in the deterministic machine,
+# whose clock goes on for one CPU at a time.
+cat >/tmp/game.json <<END
 {"tasks": {"game": {"loop": 720, "run": 3000, "timer": {"ref": "frame", "period": 16667, "mode": "absolute"}}},
- "global": {"duration": 12, "calibration": 191, "default_policy": "SCHED_OTHER"}}
+ "global": {"duration": 12, "calibration": $((191 * $(nproc))), "default_policy": "SCHED_OTHER"}}
 END
 i=0
 while [ $i -lt 40 ]; do
