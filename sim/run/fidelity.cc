@@ -117,16 +117,22 @@ enum Variant : u8 { kAsRecorded, kOccupancy, kWrongPolicy, kCosts, kVariants };
 
 struct Runs {
   std::vector<Values> recorded;
-  std::vector<Values> simulated[kVariants];
-  std::vector<std::vector<Values>> of_recording[kVariants];  // the same, by recording
+  std::vector<std::vector<Values>> simulated[kVariants];  // by recording
   std::vector<u64> hashes;
 };
+
+// Of all recordings' simulations.
+u64 median_simulated(const Runs& runs, Variant variant, std::size_t metric) {
+  std::vector<Values> all;
+  for (const std::vector<Values>& of_one : runs.simulated[variant]) all.insert(all.end(), of_one.begin(), of_one.end());
+  return median_of(all, metric);
+}
 
 // Of a recording's simulations from it, as a part of it; the median over the recordings.
 double difference_of(const Runs& runs, Variant variant, std::size_t metric) {
   std::vector<double> differences;
   for (std::size_t i = 0; i < runs.recorded.size(); ++i) {
-    const u64 recorded = runs.recorded[i].value[metric], simulated = median_of(runs.of_recording[variant][i], metric);
+    const u64 recorded = runs.recorded[i].value[metric], simulated = median_of(runs.simulated[variant][i], metric);
     differences.push_back(simulated < recorded ? -off(simulated, recorded) : off(simulated, recorded));
   }
   return median_of(std::move(differences));
@@ -160,7 +166,7 @@ Expected<Runs> run_all(std::span<const Recorded> recordings, const FidelityOptio
   }
   const std::vector<JobResult> results = sweep(jobs);
   Runs runs;
-  for (auto& by_recording : runs.of_recording) by_recording.resize(recordings.size());
+  for (auto& by_recording : runs.simulated) by_recording.resize(recordings.size());
   for (std::size_t i = 0; i < results.size(); ++i) {
     const auto& result = results[i].result;
     const Recorded& recording = recordings[of[i]];
@@ -169,8 +175,7 @@ Expected<Runs> run_all(std::span<const Recorded> recordings, const FidelityOptio
       runs.recorded.push_back(values_of(recording.metrics, recording.metrics));
       runs.hashes.push_back(result->state_hash);
     }
-    runs.simulated[variants[i]].push_back(values_of(result->metrics, recording.metrics));
-    runs.of_recording[variants[i]][of[i]].push_back(runs.simulated[variants[i]].back());
+    runs.simulated[variants[i]][of[i]].push_back(values_of(result->metrics, recording.metrics));
   }
   return runs;
 }
@@ -179,7 +184,7 @@ FidelityCell judge(const Runs& runs, std::size_t i) {
   FidelityCell cell;
   cell.metric = &kMetrics[i];
   cell.recorded = median_of(runs.recorded, i);
-  cell.simulated = median_of(runs.simulated[kAsRecorded], i);
+  cell.simulated = median_simulated(runs, kAsRecorded, i);
   u64 least = ~u64{0}, most = 0, count = ~u64{0};
   for (const Values& run : runs.recorded) {
     least = std::min(least, run.value[i]);
@@ -198,7 +203,7 @@ FidelityCell judge(const Runs& runs, std::size_t i) {
   double moved = 0;
   for (const Variant variant : {kWrongPolicy, kCosts, kOccupancy}) {
     if (variant == kOccupancy && i != 0) continue;  // CPU time follows from the workload, not from the policy
-    moved = std::max(moved, off(median_of(runs.simulated[variant], i), cell.simulated));
+    moved = std::max(moved, off(median_simulated(runs, variant, i), cell.simulated));
   }
   if (moved < kMoves) {
     cell.reason = "does not move with the policy or the costs";
@@ -216,7 +221,7 @@ void decide(Control& control, const Fidelity& result, const Runs& runs, Variant 
   for (std::size_t i = 0; i < kCount; ++i) {
     const FidelityCell& cell = result.cells[i];
     if (cell.verdict == MetricVerdict::kNotMeasured) continue;
-    const u64 value = median_of(runs.simulated[variant], i);
+    const u64 value = median_simulated(runs, variant, i);
     if (off(value, cell.simulated) > cell.allowed) control.applies = true;
     if (within(cell, difference_of(runs, variant, i), value) || control.rejected) continue;
     control.rejected = true;

@@ -101,8 +101,8 @@ Expected<std::vector<sim::Job>> Sim::jobs(bool details) {
   std::size_t detailed = 0;
   if (selection_.jitter_per_mille() != 0) {
     for (const u64 seed : selection_.seeds()) {
-      sim::Program& program = of_seed_.try_emplace(seed, source_.program).first->second;
-      sim::jitter(program, selection_.jitter_per_mille(), Prng::seeded(seed).split("sim.jitter"));
+      const auto [at, fresh] = of_seed_.try_emplace(seed, source_.program);
+      if (fresh) sim::jitter(at->second, selection_.jitter_per_mille(), Prng::seeded(seed).split("sim.jitter"));
     }
   }
   for (const SimSelection::Machine& made : *bases) {
