@@ -63,8 +63,7 @@ class Rebuilder {
     for (u32 i = begin; i < end; ++i) {
       if (!stays(i)) continue;
       Op op = from_.ops[i];
-      const bool jumps = op.code == OpCode::kLoop || op.code == OpCode::kLoopEnd || op.code == OpCode::kUntil;
-      if (jumps) op.target = moved[std::clamp(op.target, begin, end) - begin];
+      if (jumps(op)) set_jump(op, moved[std::clamp(jump_of(op), begin, end) - begin]);
       if (op.code == OpCode::kFork) op.target = new_task_[op.target];
       if (names_task(op) && op.value != kSelf) op.value = new_task_[op.value];
       out_.ops.push_back(op);

@@ -22,10 +22,10 @@ void put(ordered_json& json, const char* key, T value, T otherwise) {
 
 ordered_json op_json(const Op& op, u32 first) {
   ordered_json json = {std::string(name(op.code))};
-  const bool jumps = op.code == OpCode::kLoop || op.code == OpCode::kLoopEnd || op.code == OpCode::kUntil;
-  const u32 target = jumps ? op.target - first : op.target;
-  json.push_back(target);
-  json.push_back(op.value);
+  Op local = op;
+  if (jumps(op)) set_jump(local, jump_of(op) - first);
+  json.push_back(local.target);
+  json.push_back(local.value);
   if (op.depth != 0 || op.extra != 0) json.push_back(op.depth), json.push_back(op.extra);
   return json;
 }
@@ -75,7 +75,7 @@ Op read_op(const ordered_json& json, u32 first) {
   op.target = json.at(1);
   op.value = json.at(2);
   if (json.size() > 3) op.depth = json.at(3), op.extra = json.at(4);
-  if (op.code == OpCode::kLoop || op.code == OpCode::kLoopEnd || op.code == OpCode::kUntil) op.target += first;
+  if (jumps(op)) set_jump(op, jump_of(op) + first);
   return op;
 }
 

@@ -164,6 +164,7 @@ Program Walk::finish() {
       std::any_of(entries_.begin(), entries_.end(), [&](u32 index) { return is_command(tasks_[index]); });
   // Who waits for a set waits for its members.
   for (u32 i = 0; i < objects_.size(); ++i) objects_.mark_members(i);
+  find_stops();
   for (const u32 index : entries_) {
     Task& task = tasks_[index];
     if (!task.ended) {
@@ -173,10 +174,13 @@ Program Walk::finish() {
       report_.tasks_cut += 1;
     }
     report_.periods_late += restore_late_periods(task.ops, objects_);
+    if (task.stop != kNone) task.stop_rest_ns != 0 ? write_spin(task) : write_stop(task);
     TaskProgram made;
     made.first_op = static_cast<u32>(program_.ops.size());
     u64 cpu_ns = 0;
+    std::vector<u32> moved;  // where each operation is now, or the next one that is kept
     for (const Op& op : task.ops) {
+      moved.push_back(static_cast<u32>(program_.ops.size()));
       if (!useful(op)) continue;
       if (op.code == OpCode::kRun) {
         cpu_ns += op.value;
@@ -189,6 +193,8 @@ Program Walk::finish() {
       if (op.code == OpCode::kTake || op.code == OpCode::kTakeSome || op.code == OpCode::kReady)
         program_.ops.back().extra = static_cast<u16>(std::min<u64>(options_.overheads.block_ns / kExtraUnitNs, 0xffff));
     }
+    for (u32 i = made.first_op; i < program_.ops.size(); ++i)
+      if (jumps(program_.ops[i])) set_jump(program_.ops[i], moved[jump_of(program_.ops[i])]);
     made.ops = static_cast<u32>(program_.ops.size() - made.first_op);
     made.tid = task.tid;
     made.tgid = task.tgid;
@@ -207,7 +213,8 @@ Program Walk::finish() {
                                .index = static_cast<u32>(program_.tasks.size()),
                                .cpu_ns = cpu_ns,
                                .blocks = task.blocks,
-                               .switches = task.switches});
+                               .switches = task.switches,
+                               .told = task.stop != kNone});
     program_.tasks.push_back(made);
     std::vector<Op>().swap(task.ops);
   }
@@ -303,6 +310,7 @@ std::string ExtractReport::text() const {
   line(sleeps_relative, "  timers, relative");
   line(sleeps_absolute, "  timers, absolute");
   line(periods_late, "  periods begun late, without a sleep");
+  line(tasks_stopped, "threads that run until another one of their process tells them to stop");
   line(sleeps_lock, "  waits for a lock");
   line(sleeps_futex, "  futexes, ended by another task");
   line(sleeps_pair, "  ended by another task, object not known");

@@ -59,10 +59,11 @@ struct ExtractOptions {
 
 struct ExtractedTask {
   i32 tid = 0;
-  u32 index = 0;     // in Program::tasks
-  u64 cpu_ns = 0;    // recorded CPU time that the program contains
-  u64 blocks = 0;    // recorded sleeps
-  u64 switches = 0;  // times it was switched in
+  u32 index = 0;      // in Program::tasks
+  u64 cpu_ns = 0;     // recorded CPU time that the program contains; if it is told to stop, with its loops run once
+  u64 blocks = 0;     // recorded sleeps
+  u64 switches = 0;   // times it was switched in
+  bool told = false;  // runs until it is told to stop (extract_stop.cc)
 };
 
 struct ExtractReport {
@@ -82,6 +83,7 @@ struct ExtractReport {
   u64 sleeps_relative = 0;  // timer
   u64 sleeps_absolute = 0;
   u64 periods_late = 0;      // begun late, without a sleep (extract_periods.h)
+  u64 tasks_stopped = 0;     // run until they are told to stop (extract_stop.cc)
   u64 sleeps_lock = 0;       // for a lock (extract_locks.h)
   u64 sleeps_futex = 0;      // woken from a futex, kept as who wakes whom
   u64 sleeps_pair = 0;       // woken by a task, object not known

@@ -98,6 +98,12 @@ u32 ObjectTable::timer(u64 first_ns, u64 when_late) {
   return index;
 }
 
+u32 ObjectTable::flag() {
+  const u32 index = make(ObjectType::kTokens, 0);
+  states_[index].taken_from = true;
+  return index;
+}
+
 void ObjectTable::add_member(u64 set, u64 member) {
   const u32 s = find(set), m = find(member);
   if (s == m || objects_[m].type == ObjectType::kSet) return;  // an epoll in an epoll is not followed

@@ -31,6 +31,8 @@ class ObjectTable {
   u32 child(u64 key);
   /// Of one task, whose first period begins so long after the start.
   u32 timer(u64 first_ns, u64 when_late);
+  /// What is told by one task to all who look (OpCode::kStopped).
+  u32 flag();
 
   // poll and epoll
   void add_member(u64 set, u64 member);

@@ -338,6 +338,7 @@ void Walk::give_back_block(Task& task) {
 /// A timer of the task's own ended its sleep.
 void Walk::write_sleep(Task& task) {
   give_back_block(task);
+  if (!task.own) task.timer_sleeps.push_back({.slept_ns = task.slept_ns});
   const bool known = task.armed_expiry > task.slept_ns;
   const u64 until = known ? task.armed_expiry : task.fired_ns;
   const auto slack = [&] {

@@ -152,6 +152,7 @@ void Walk::begin_at(u64 ns) {
     }
     task.ops.clear();
     task.moments.clear();
+    task.timer_sleeps.clear();
     task.call.op = kNone;
     task.overhead = 0;
     task.entry = kNone;
@@ -322,6 +323,10 @@ void Walk::enter_cpu(const KernelEvent& e, u32 index) {
       resolve(index, kNone, e, false);
     }
   }
+  if (!task.timer_sleeps.empty() && task.timer_sleeps.back().ran_ns == 0) {
+    task.timer_sleeps.back().ran_ns = e.time_ns;
+    note_running(index);
+  }
   task.sched_class = static_cast<u8>(e.b >> 40);
   task.cpu = e.cpu;
   task.switches += 1;
@@ -389,6 +394,8 @@ void Walk::on_end(const KernelEvent& e) {
   exact(task, e.b, e.time_ns);
   advance(task, e.b);
   write(task, OpCode::kExitBegins);
+  task.end_ns = e.time_ns;
+  task.end_exec = e.b;
   task.in_group = true;
   if (task.own || task.tid != task.tgid) return;
   // From here on the task is in a call that gives one token to who waits for children.

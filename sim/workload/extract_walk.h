@@ -53,11 +53,18 @@ class Walk {
     bool running = false;
   };
 
+  struct TimerSleep {
+    u64 slept_ns = 0;
+    u64 ran_ns = 0;     // had a CPU again; 0: not yet
+    u32 tells = kNone;  // object: others stop when it is over
+  };
+
   struct Task {
     std::vector<Op> ops;
     std::vector<u32> poll_members;
     std::vector<Moment> moments;  // where there are locks
     std::vector<u32> holds;       // locks that it had to wait for
+    std::vector<TimerSleep> timer_sleeps;
     Call call;
     u64 exec_start = 0;  // exact or estimated CPU time at which the program begins
     u64 anchor_exec = 0;
@@ -72,6 +79,10 @@ class Walk {
     u64 fired_ns = 0;
     u64 start_ns = 0;
     u64 birth_ns = 0;
+    u64 end_exec = 0;
+    u64 end_ns = 0;         // of ended ones: do_exit
+    u64 stop_rest_ns = 0;   // CPU time that it needed after it was told, if it only computes
+    u64 stop_after_ns = 0;  // how long who tells it to stop sleeps
     u64 blocks = 0;
     u64 switches = 0;
     char comm[16] = {};
@@ -80,6 +91,7 @@ class Walk {
     u32 parent = kNone;
     u32 entry = kNone;  // in the program
     u32 cpu = kNone;    // where it runs
+    u32 stop = kNone;   // object: runs and sleeps until it holds a token
     u32 told = kNone;   // what its next wait for a child takes from: it has been taken already
     u32 weight = kWeightDefault;
     u32 gathered = 0;  // CPUs of the mask that is being told
@@ -99,6 +111,12 @@ class Walk {
     bool ended = false;
     bool armed_absolute = false;
     bool existed = false;
+  };
+  struct Computing {  // when `teller` had a CPU again after that sleep
+    u32 teller;
+    u32 sleep;
+    u32 task;
+    u64 exec;
   };
   struct Cpu {
     u32 running = kNone;  // in tasks_
@@ -144,6 +162,17 @@ class Walk {
   void write_pair(u32 task, u32 waker, const trace::KernelEvent&);
   void give_back_block(Task&);
   void leave_group(Task&);
+  struct LastRun {  // operations [begin, end)
+    std::size_t begin = 0, end = 0;
+    u64 ns = 0, rest_ns = 0;  // CPU time; that much of it was left
+  };
+  [[nodiscard]] LastRun last_run(const Task&, u64 rest_ns);
+  void note_running(u32 task);
+  static TimerSleep* telling_sleep(Task& teller, const Task& told);
+  void find_stops();
+  static void write_tells(Task&);
+  static void write_stop(Task&);
+  void write_spin(Task&);
   void write_sleep(Task&);
   void write_softirq_sleep(Task&, u64 ns);
   void give(u32 waker, u32 object, u64 tokens, const trace::KernelEvent&);
@@ -164,7 +193,8 @@ class Walk {
   std::vector<Cpu> cpus_;
   std::vector<u32> entries_;  // tasks in the order of the program
   std::vector<i32> any_child_;
-  std::vector<u64> locks_;            // identities, sorted
+  std::vector<u64> locks_;  // identities, sorted
+  std::vector<Computing> computing_;
   std::map<u32, u64> contended_;      // since when a lock's waiters wait, if nobody gave it back since
   std::map<i32, u32> weight_before_;  // told before the task was
   ObjectTable objects_;

@@ -13,10 +13,10 @@
 namespace reprise::sim {
 namespace {
 
-constexpr std::array<std::string_view, 24> kNames = {
-    "run",      "run_for", "take",        "take_some",   "post",        "ready",       "await",    "signal",
-    "barrier",  "sleep",   "sleep_until", "sleep_ticks", "timer",       "loop",        "loop_end", "fork",
-    "affinity", "weight",  "yield",       "until",       "exit_begins", "leave_group", "exit",     "leave"};
+constexpr std::array<std::string_view, 25> kNames = {
+    "run",   "run_for",     "take",        "take_some",   "post",        "ready",    "await", "signal",   "barrier",
+    "sleep", "sleep_until", "sleep_ticks", "timer",       "loop",        "loop_end", "fork",  "affinity", "weight",
+    "yield", "until",       "stopped",     "exit_begins", "leave_group", "exit",     "leave"};
 
 template <typename T>
 u64 bytes_of(const std::vector<T>& v) {
@@ -33,6 +33,7 @@ bool fits(OpCode op, ObjectType type) {
     case OpCode::kTake:
     case OpCode::kTakeSome:
     case OpCode::kPost:
+    case OpCode::kStopped:
       return type == ObjectType::kTokens;
     case OpCode::kReady:
       return type == ObjectType::kTokens || type == ObjectType::kSet;
@@ -53,6 +54,7 @@ bool names_object(OpCode op) {
     case OpCode::kTake:
     case OpCode::kTakeSome:
     case OpCode::kPost:
+    case OpCode::kStopped:
     case OpCode::kReady:
     case OpCode::kAwait:
     case OpCode::kSignal:
@@ -87,7 +89,8 @@ Expected<void> check_op(const Program& program, u32 task, u64 index) {
       if (op.target == 0) return wrong(task, index, "never looks at the clock");
       break;
     case OpCode::kUntil:
-      if (!inside(op.target)) return wrong(task, index, "goes out of the task");
+    case OpCode::kStopped:
+      if (!inside(jump_of(op))) return wrong(task, index, "goes out of the task");
       break;
     case OpCode::kFork:
       if (op.target >= program.tasks.size()) return wrong(task, index, "forks an unknown task");
@@ -292,9 +295,13 @@ Program seal(Program p) {
     return std::tie(a.at_ns, a.cpu, a.target, a.value) < std::tie(b.at_ns, b.cpu, b.target, b.value);
   });
   p.max_instances = std::max(p.max_instances, static_cast<u32>(p.tasks.size()));
+  // In a loop nobody counts them. (Loops are closed within their task.)
   bool loops = false;
+  u32 depth = 0;
   for (const Op& op : p.ops) {
-    loops = loops || op.code == OpCode::kLoop;
+    depth += op.code == OpCode::kLoop ? 1 : 0;
+    depth -= op.code == OpCode::kLoopEnd && depth != 0 ? 1 : 0;
+    loops = loops || (depth != 0 && (op.code == OpCode::kTake || op.code == OpCode::kTakeSome));
     if (op.code == OpCode::kLoop && op.value == kForever) p.endless = true;
   }
   const bool known = !loops && p.max_instances == p.tasks.size();

@@ -49,6 +49,7 @@ enum class OpCode : u8 {
   kWeight,      // target: weight; value: as for kAffinity
   kYield,       //
   kUntil,       // value: ns after the start. When that has passed, goes to operation `target`
+  kStopped,     // target: object; value: operation to go to when it holds a token, which stays there
   kExitBegins,  // the task is in do_exit from here on, which takes the CPU time up to its kExit
   kLeaveGroup,  // sched_move_task in do_exit: another task may run now
   kExit,        // also what a program that runs off its end does
@@ -68,6 +69,21 @@ struct Op {
   u64 value = 0;
 };
 inline constexpr u64 kExtraUnitNs = 16;
+
+/// Operations that may go to another one of the task, by its index in Program::ops.
+[[nodiscard]] constexpr bool jumps(const Op& op) {
+  return op.code == OpCode::kLoop || op.code == OpCode::kLoopEnd || op.code == OpCode::kUntil ||
+         op.code == OpCode::kStopped;
+}
+[[nodiscard]] constexpr u32 jump_of(const Op& op) {
+  return op.code == OpCode::kStopped ? static_cast<u32>(op.value) : op.target;
+}
+constexpr void set_jump(Op& op, u32 to) {
+  if (op.code == OpCode::kStopped)
+    op.value = to;
+  else
+    op.target = to;
+}
 static_assert(sizeof(Op) == 16 && std::is_trivially_copyable_v<Op>);
 
 enum class ObjectType : u8 {

@@ -482,6 +482,9 @@ Action Workload::next(Kernel& kernel, TaskId id) {
       case OpCode::kUntil:
         if (kernel.now() >= start_ns_ + op.value) following = op.target;
         break;
+      case OpCode::kStopped:
+        if (places_[op.target].tokens != 0) following = static_cast<u32>(op.value);
+        break;
       case OpCode::kFork:
         if (const u32 child = make(kernel, op.target, id, TaskState::kNew); child != kNone) {
           stats_.forks += 1;
