@@ -49,7 +49,9 @@ bool Machine::is_fetched(const Task& task) const {
 }
 
 // Work conserving, but for what the policy and the dispatcher hold: no CPU is idle beside a queue with a task for it.
+// Between two sessions the kernel itself promises that only when it next balances (bypass_lb_cpu).
 void Machine::check_idle(u32 cpu) {
+  if (bypassing) return;
   const Cpu& c = cpus[cpu];
   if (!c.online || c.foreign || c.curr != kNoTaskId || c.need_resched || now - c.idle_since < kIdleGraceNs) return;
   for (TaskId id = 0; id < tasks.size(); ++id) {

@@ -11,6 +11,7 @@ void Machine::set_online(u32 cpu, bool online) {
   here = cpu;
   if (online) {
     c.online = c.active = true;
+    c.idle_since = now;
     online_mask.bits[cpu / 64] |= 1ull << (cpu % 64);
     --offline;
     emit(trace::KernelEventType::kCpu, cpu, 0, 1, cpu, 0, 0);

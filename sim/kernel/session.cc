@@ -97,7 +97,10 @@ Expected<void> Machine::attach() {
   for (u32 cpu = 0; cpu < cpu_count(); ++cpu) {
     Cpu& c = cpus[cpu];
     here = cpu;
-    if (c.online && c.curr == kNoTaskId && !c.foreign) update_idle(cpu, true, true);
+    if (c.online && c.curr == kNoTaskId && !c.foreign) {
+      c.idle_since = now;
+      update_idle(cpu, true, true);
+    }
     if (c.online && c.curr != kNoTaskId) resched(cpu);
   }
   if (watchdog_slot == ~0u) watchdog_slot = event_at(now + options.watchdog_ns / 2, {.kind = EventKind::kWatchdog});

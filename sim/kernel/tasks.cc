@@ -158,6 +158,9 @@ u32 Machine::select_task_rq(Task& task, u64 wake_flags) {
       if (where != Where::kOutside) charge(here, options.costs.bpf_select_cpu);
       cpu = static_cast<u32>(reprise_dispatcher.select_cpu(&task.ts, task.cpu, wake_flags));
       if (cpu >= cpu_count()) cpu = task.cpu;
+    } else if (bypassing && !(may_use(task, cpu) && idle.take(cpu))) {  // scx_select_cpu_dfl
+      if (const i32 found = idle.pick(reinterpret_cast<const u64*>(task.ts.cpus_ptr->bits), here); found >= 0)
+        cpu = static_cast<u32>(found);
     }
   }
   if (!may_use(task, cpu) || !cpus[cpu].active) cpu = any_allowed(task, cpu);

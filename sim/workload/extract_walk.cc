@@ -167,6 +167,7 @@ void Walk::begin_at(u64 ns) {
       objects_.object(i).tokens = static_cast<u64>(std::max<i64>(tokens[i], 0));
   program_.outside.clear();
   program_.thefts.clear();
+  computing_.clear();
   entries_.clear();
   base_ns_ = ns;
   for (const u32 index : active) activate(index);

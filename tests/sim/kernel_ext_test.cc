@@ -422,6 +422,21 @@ TEST(ExtTest, HandleHotplug_ANewSessionBeginsAndNobodyIsLost) {
   for (const TaskId task : tasks) EXPECT_GT(stage.kernel->cpu_time(task), 100 * kNsPerMs);
 }
 
+TEST(ExtTest, SelectTaskRq_BetweenTwoSessionsAWakeupStillBringsAnIdleCpuIn) {
+  sim::SimOptions options = planned_on(
+      3, [](Context& context, TaskSlot) { return std::optional<Verdict>(Verdict{.vtime = context.now_ns()}); });
+  options.costs.restart = 100 * kNsPerMs;
+  Stage stage(options);
+  for (int i = 0; i < 4; ++i) stage.script.add(*stage.kernel, Script::spin());
+  stage.script.add(*stage.kernel, stage.script.periodic(kNsPerMs / 2, 2 * kNsPerMs));
+  stage.kernel->set_online(2, false, 50 * kNsPerMs);
+  stage.kernel->set_online(2, true, 55 * kNsPerMs);
+  stage.run(140 * kNsPerMs);
+  EXPECT_EQ(stage.kernel->counters().sessions, 1u);
+  EXPECT_FALSE(stage.order(2, 55 * kNsPerMs).empty()) << "nobody came to CPU 2";
+  EXPECT_NE(stage.kernel->running(2), sim::kNoTaskId) << "and four want to run on three";
+}
+
 // ---- the dispatch buffer ----
 
 TEST(ExtTest, FinishDispatch_WhatWasInsertedForAnOlderEnqueueIsDropped) {
