@@ -14,8 +14,8 @@
 // The last three are all that is left where system calls were not recorded; then a sleep stays a sleep under every
 // policy, unless the waker comes first, and Program::weak says so.
 //
-// A thread that another one of its process tells to stop, after a time, does as many rounds as there is time for, not as
-// many as recorded (extract_stop.cc).
+// A thread that another one of its process tells to stop, after a time, does as many rounds as there is time for, not
+// as many as recorded (extract_stop.cc).
 //
 // A program made so cannot get stuck where each object has one task that takes from it: of the operations not yet done
 // the first, in the order of the recording, can always be done. Nor do locks hold it up, under which nobody waits but
