@@ -25,11 +25,12 @@ bool is_sleep(const Op& op) {
   return op.code == OpCode::kSleep || op.code == OpCode::kSleepUntil || op.code == OpCode::kTimer;
 }
 
-/// From the first sleep to the last one there is nothing but sleeps and CPU time.
+/// From the first sleep to the last one there is nothing but sleeps and CPU time, and something comes after them.
 bool only_runs_and_sleeps(const std::vector<Op>& ops) {
   const auto first = std::find_if(ops.begin(), ops.end(), is_sleep);
   const auto last = std::find_if(ops.rbegin(), ops.rend(), is_sleep).base();
-  return first < last && std::all_of(first, last, [](const Op& op) { return op.code == OpCode::kRun || is_sleep(op); });
+  return first < last && last < ops.end() &&
+         std::all_of(first, last, [](const Op& op) { return op.code == OpCode::kRun || is_sleep(op); });
 }
 
 }  // namespace
@@ -95,7 +96,8 @@ void Walk::find_stops() {
   }
   for (const u32 index : entries_) {
     Task& told = tasks_[index];
-    if (!told.ended || told.own || told.timer_sleeps.size() < kLeastRounds || told.timer_sleeps.back().ran_ns == 0)
+    if (!told.ended || told.own || told.end_ns == 0 || told.timer_sleeps.size() < kLeastRounds ||
+        told.timer_sleeps.back().ran_ns == 0)
       continue;
     const auto candidates = tellers.find(told.tgid);
     if (candidates == tellers.end() || !only_runs_and_sleeps(told.ops)) continue;
@@ -115,7 +117,8 @@ void Walk::find_stops() {
   for (const Computing& c : computing_) {
     const TimerSleep& sleep = tasks_[c.teller].timer_sleeps[c.sleep];
     Task& told = tasks_[c.task];
-    if (sleep.tells == kNone || !told.ended || told.stop != kNone || !told.timer_sleeps.empty()) continue;
+    if (sleep.tells == kNone || !told.ended || told.end_ns == 0 || told.stop != kNone || !told.timer_sleeps.empty())
+      continue;
     const u64 rest = told.end_exec - std::min(told.end_exec, c.exec);
     if (const u64 computed = last_run(told, rest).ns; computed == 0 || computed < kMostRest * rest) continue;
     told.stop = sleep.tells;
