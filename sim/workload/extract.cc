@@ -174,7 +174,10 @@ Program Walk::finish() {
       report_.tasks_cut += 1;
     }
     report_.periods_late += restore_late_periods(task.ops, objects_);
-    if (task.stop != kNone) task.stop_rest_ns != 0 ? write_spin(task) : write_stop(task);
+    if (task.stop_rest_ns != 0)
+      write_spin(task);
+    else if (task.stop != kNone)
+      write_stop(task);
     TaskProgram made;
     made.first_op = static_cast<u32>(program_.ops.size());
     u64 cpu_ns = 0;
