@@ -301,9 +301,30 @@ int BPF_PROG(timer_starts, struct hrtimer* timer, u32 mode) {
   return 0;
 }
 
+/*
+ * A timer that expires in softirq context does so with interrupts on. If the timer interrupt comes in the middle of the
+ * program, the kernel does not run the program for what expires there. So there are two: while one of them is
+ * interrupted the other is not running, and what only the second sees, it records.
+ */
+static __always_inline void** expired(void) {
+  struct cpu_state* state = this_state();
+
+  return &state->expired[wake_context(state) >= WAKE_HARDIRQ];
+}
+
 SEC("tp_btf/hrtimer_expire_entry")
 int BPF_PROG(timer_expires, struct hrtimer* timer) {
   record_hrtimer(timer, 0);
+  *expired() = timer;
+  return 0;
+}
+
+SEC("tp_btf/hrtimer_expire_entry")
+int BPF_PROG(timer_expires_again, struct hrtimer* timer) {
+  void** seen = expired();
+
+  if (*seen != timer) record_hrtimer(timer, 0);
+  *seen = 0;
   return 0;
 }
 

@@ -72,9 +72,10 @@ struct cpu_state {
   u64 exec_at_switch; /* its se.sum_exec_runtime then */
   u64 foreign;        /* time of interrupts so far that the running task did not cause */
   u64 foreign_at_switch;
-  u32 running; /* tid */
-  u32 depth;   /* of `frames` */
-  u32 cause;   /* of the softirq that is being served */
+  u32 running;      /* tid */
+  u32 depth;        /* of `frames` */
+  u32 cause;        /* of the softirq that is being served */
+  void* expired[2]; /* the timer that timer_expires has seen last: in softirqs or tasks, in hardware interrupts */
   u32 raised_by[SOFTIRQS_MAX];
   struct irq_frame frames[IRQ_DEPTH_MAX];
 } __attribute__((aligned(64)));

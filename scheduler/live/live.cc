@@ -259,6 +259,7 @@ void Run::finish_recording(const trace::SessionEnd& end) {
     result_.recording.failed = true;
     result_.recording.error = stopped.error();
   }
+  if (recording_) result_.loss_causes = recording_->loss_causes();
   recorder_.reset();
 }
 

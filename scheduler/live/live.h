@@ -14,6 +14,7 @@
 #include "bpf/wire.h"
 #include "scheduler/core/error.h"
 #include "scheduler/live/dispatcher.h"
+#include "scheduler/live/recording.h"
 #include "scheduler/policies/table.h"
 #include "traces/recorder.h"
 
@@ -57,6 +58,7 @@ struct LiveResult {
   int command_status = 0;  // as of a shell: 128 + signal when killed
   bool recorded = false;
   trace::RecorderStatus recording;
+  LossCauses loss_causes;          // of the last session's recording
   std::vector<std::string> notes;  // what was not honoured, what was changed and put back
 };
 

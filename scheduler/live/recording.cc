@@ -224,7 +224,7 @@ struct Recording::State {
 
   Expected<void> configure(const RecordingSettings&);
   Expected<void> attach(bpf_program*);
-  [[nodiscard]] u64 recursions() const;
+  u64 recursions(std::vector<std::string>* at = nullptr) const;
 };
 
 namespace {
@@ -234,15 +234,19 @@ u64 read_once(const wire_u64& counter) { return *const_cast<const volatile wire_
 
 }  // namespace
 
-// What the kernel dropped because the program was already running on that CPU, over all programs.
-u64 Recording::State::recursions() const {
+// What the kernel dropped because the program was already running on that CPU, over all programs but the two that
+// stand in for each other (bpf/recorder.bpf.c, timer_expires).
+u64 Recording::State::recursions(std::vector<std::string>* at) const {
   u64 sum = 0;
   bpf_program* program = nullptr;
   bpf_object__for_each_program(program, skeleton->obj) {
+    if (std::string_view(bpf_program__name(program)).starts_with("timer_expires")) continue;
     bpf_prog_info info{};
     u32 size = sizeof(info);
     const int fd = bpf_program__fd(program);
-    if (fd >= 0 && bpf_prog_get_info_by_fd(fd, &info, &size) == 0) sum += info.recursion_misses;
+    if (fd < 0 || bpf_prog_get_info_by_fd(fd, &info, &size) != 0 || info.recursion_misses == 0) continue;
+    sum += info.recursion_misses;
+    if (at) at->emplace_back(tracepoint_of(program));
   }
   return sum;
 }
@@ -449,7 +453,9 @@ void Recording::losses(std::vector<trace::Loss>& out) {
 }
 
 LossCauses Recording::loss_causes() const {
-  LossCauses causes{.recursion = state_->recursions(), .malformed = state_->malformed};
+  LossCauses causes;
+  causes.recursion = state_->recursions(&causes.recursion_at);
+  causes.malformed = state_->malformed;
   const auto* counts = state_->skeleton->bss;
   for (u32 cpu = 0; cpu < state_->cpus; ++cpu) {
     causes.no_room += read_once(counts->lost_full[cpu]);

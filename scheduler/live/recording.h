@@ -27,9 +27,10 @@ struct RecordingSettings {
 struct LossCauses {
   u64 no_room = 0;    // the ring was full: a larger one helps
   u64 refused = 0;    // the ring's lock was not to be had (from 6.15 on it gives up rather than wait for ever)
-  u64 recursion = 0;  // the program was already running on that CPU
+  u64 recursion = 0;  // the program was already running on that CPU, at the tracepoints `recursion_at`
   u64 unseen = 0;     // switches that the kernel told nobody of: another task left a CPU than the one that had come
   u64 malformed = 0;  // came out of the ring as nothing that is known
+  std::vector<std::string> recursion_at;
 
   /// What the recorder dropped. The unseen did not get that far: there, the kernel called no tracepoint at all.
   [[nodiscard]] u64 dropped() const { return no_room + refused + recursion + malformed; }

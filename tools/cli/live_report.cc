@@ -74,6 +74,7 @@ Json recording_json(const live::LiveOptions& options, const live::LiveResult& re
           {"steps_lost", status.totals.steps_lost},
           {"snapshots_lost", status.totals.snapshots_lost},
           {"records_lost", status.kernel_events_lost},
+          {"loss_causes", loss_causes_json(result.loss_causes)},
           {"ring_high_water_bytes", status.ring_high_water},
           {"failed", status.failed},
           {"error", error}};
@@ -95,12 +96,29 @@ std::string recording_text(const live::LiveOptions& options, const live::LiveRes
   std::string lost = "nothing lost";
   if (status.totals.steps_lost + status.totals.snapshots_lost + records_lost != 0)
     lost = fmt::format("LOST: {}, {}, {}", counted(status.totals.steps_lost, "step"),
-                       counted(status.totals.snapshots_lost, "snapshot"), counted(records_lost, "kernel event"));
+                       counted(status.totals.snapshots_lost, "snapshot"), counted(records_lost, "kernel event")) +
+           loss_causes_text(result.loss_causes);
   return fmt::format("{}: {}, {}, {}; {}", options.record_path, bytes_text(status.bytes),
                      counted(status.totals.steps, "step"), counted(status.totals.kernel_events, "kernel event"), lost);
 }
 
 }  // namespace
+
+Json loss_causes_json(const live::LossCauses& causes) {
+  return {{"no_room", causes.no_room},           {"refused", causes.refused}, {"recursion", causes.recursion},
+          {"recursion_at", causes.recursion_at}, {"unseen", causes.unseen},   {"malformed", causes.malformed}};
+}
+
+std::string loss_causes_text(const live::LossCauses& causes) {
+  std::string text;
+  if (causes.no_room != 0) text += fmt::format("; {} found the ring full (--recording-kib)", grouped(causes.no_room));
+  if (causes.refused != 0) text += fmt::format("; {} did not get the ring's lock", grouped(causes.refused));
+  if (causes.recursion != 0)
+    text += fmt::format("; {} came while another was recorded ({})", grouped(causes.recursion),
+                        fmt::join(causes.recursion_at, ", "));
+  if (causes.unseen != 0) text += fmt::format("; {} switches the kernel told nobody of", grouped(causes.unseen));
+  return text;
+}
 
 std::string stats_legend() {
   return "columns of --stats: running: CPUs that are not idle; queued: tasks that wait for the policy's decision "

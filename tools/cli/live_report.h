@@ -34,6 +34,10 @@ struct PolicyShare {
 void show_summary(Console&, const live::LiveOptions&, const live::LiveResult&);
 [[nodiscard]] Json live_json(const live::LiveOptions&, const live::LiveResult&);
 
+/// Why kernel events are missing: as JSON, and as the rest of a sentence that begins with their number.
+[[nodiscard]] Json loss_causes_json(const live::LossCauses&);
+[[nodiscard]] std::string loss_causes_text(const live::LossCauses&);
+
 /// enum scx_exit_kind (kernel/sched/ext_internal.h) in words.
 [[nodiscard]] std::string exit_kind_text(i32 kind);
 

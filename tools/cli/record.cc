@@ -8,6 +8,7 @@
 
 #ifdef REPRISE_LIVE
 #include "scheduler/live/passive.h"
+#include "tools/cli/live_report.h"
 #endif
 
 namespace reprise::cli {
@@ -72,24 +73,10 @@ Json record_json(const std::string& path, const live::PassiveResult& result) {
           {"kernel_events", result.recording.totals.kernel_events},
           {"records_lost", result.recording.kernel_events_lost},
           {"losses", losses_json(result.losses)},
-          {"loss_causes",
-           {{"no_room", result.loss_causes.no_room},
-            {"refused", result.loss_causes.refused},
-            {"recursion", result.loss_causes.recursion},
-            {"unseen", result.loss_causes.unseen},
-            {"malformed", result.loss_causes.malformed}}},
+          {"loss_causes", loss_causes_json(result.loss_causes)},
           {"absent_tracepoints", result.absent},
           {"failed", result.recording.failed},
           {"error", error}};
-}
-
-std::string loss_sentence(u64 lost, const live::LossCauses& causes) {
-  std::string text = "LOST: " + counted(lost, "event");
-  if (causes.no_room != 0) text += fmt::format("; {} found the ring full (--recording-kib)", grouped(causes.no_room));
-  if (causes.refused != 0) text += fmt::format("; {} did not get the ring's lock", grouped(causes.refused));
-  if (causes.recursion != 0) text += fmt::format("; {} came while another was recorded", grouped(causes.recursion));
-  if (causes.unseen != 0) text += fmt::format("; {} switches the kernel told nobody of", grouped(causes.unseen));
-  return text;
 }
 
 Expected<ExitCode> Record::record(Console& console) {
@@ -104,13 +91,14 @@ Expected<ExitCode> Record::record(Console& console) {
   const trace::RecorderStatus& status = result->recording;
   for (const std::string& name : result->absent)
     console.warning(fmt::format("this kernel has no tracepoint {}: its events are missing", name));
-  console.message(
-      "{}: {}, {} in {}, {:.1f} bytes per event; {}", path_, bytes_text(status.bytes),
-      counted(status.totals.kernel_events, "event"), duration_text(result->time_ns),
-      status.totals.kernel_events == 0
-          ? 0.0
-          : static_cast<double>(status.bytes) / static_cast<double>(status.totals.kernel_events),
-      status.kernel_events_lost == 0 ? "nothing lost" : loss_sentence(status.kernel_events_lost, result->loss_causes));
+  console.message("{}: {}, {} in {}, {:.1f} bytes per event; {}", path_, bytes_text(status.bytes),
+                  counted(status.totals.kernel_events, "event"), duration_text(result->time_ns),
+                  status.totals.kernel_events == 0
+                      ? 0.0
+                      : static_cast<double>(status.bytes) / static_cast<double>(status.totals.kernel_events),
+                  status.kernel_events_lost == 0
+                      ? "nothing lost"
+                      : "LOST: " + counted(status.kernel_events_lost, "event") + loss_causes_text(result->loss_causes));
   console.message("next  reprise info {} --metrics --latency", path_);
   std::optional<Error> error;
   if (status.failed)
