@@ -64,12 +64,12 @@ int BPF_PROG(switched, bool preempted, struct task_struct* previous, struct task
   struct cpu_state* state = this_state();
   u64 now = bpf_ktime_get_ns(), exec = settle(previous, state, now);
 
-  if (state->switched_ns && state->running != (u32)previous->pid)
+  if (state->switched_ns && state->running != (u64)previous)
     smp_add(&lost_unseen[bpf_get_smp_processor_id() & (WIRE_MAX_CPUS - 1)], 1);
   state->switched_ns = now;
   state->exec_at_switch = next->se.sum_exec_runtime;
   state->foreign_at_switch = state->foreign;
-  state->running = next->pid;
+  state->running = (u64)next;
   record(now, WIRE_K_SWITCH, preempted, next->pid, previous->pid,
          previous_state | class_of(previous) << 32 | class_of(next) << 40, exec);
   return 0;

@@ -72,7 +72,7 @@ struct cpu_state {
   u64 exec_at_switch; /* its se.sum_exec_runtime then */
   u64 foreign;        /* time of interrupts so far that the running task did not cause */
   u64 foreign_at_switch;
-  u32 running;      /* tid */
+  u64 running;      /* address of the task that was switched in; its tid may change: a thread that calls exec */
   u32 depth;        /* of `frames` */
   u32 cause;        /* of the softirq that is being served */
   void* expired[2]; /* the timer that timer_expires has seen last: in softirqs or tasks, in hardware interrupts */
@@ -171,7 +171,7 @@ static __always_inline struct note* note_of(struct task_struct* task) {
  */
 static __always_inline u64 exec_at(struct task_struct* task, struct note* note, struct cpu_state* state, u64 now,
                                    u64 foreign) {
-  if (!state->switched_ns || state->running != (u32)task->pid)
+  if (!state->switched_ns || state->running != (u64)task)
     return note->exec + (task->se.sum_exec_runtime - note->kernel_exec);
   return note->exec + (state->exec_at_switch - note->kernel_exec) + (now - state->switched_ns) -
          (foreign - state->foreign_at_switch);

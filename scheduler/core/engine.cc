@@ -93,7 +93,16 @@ Expected<void> Engine::step(const StepInput& input, StepOutput& output) {
 }
 
 void Engine::take_step() {
-  for (const Event& event : input_->events) handle(event);
+  // With many tasks none of them is in a cache, and the processor does not know which comes next.
+  constexpr std::size_t kAhead = 3;
+  const std::span<const Event> events = input_->events;
+  for (std::size_t i = 0; i < events.size(); ++i) {
+    if (i + kAhead < events.size() && events[i + kAhead].task < limits_.max_tasks) {
+      __builtin_prefetch(&tasks_[events[i + kAhead].task].start_time_ns);
+      __builtin_prefetch(&tasks_[events[i + kAhead].task].reserved);
+    }
+    handle(events[i]);
+  }
 
   Context context(*this);
   if (state_->wake_at_ns != 0 && state_->now_ns >= state_->wake_at_ns) {
@@ -322,7 +331,9 @@ bool Context::idle(u32 cpu) const {
 }
 
 bool Context::allowed(TaskSlot task, u32 cpu) const {
-  return task < engine_.limits_.max_tasks && cpu < engine_.limits_.cpus &&
+  if (task >= engine_.limits_.max_tasks || cpu >= engine_.limits_.cpus) return false;
+  // Most may run anywhere, and the masks of many tasks on many CPUs are in no cache.
+  return engine_.tasks_[task].allowed_cpus >= engine_.limits_.cpus ||
          ((engine_.mask(task)[cpu / 64] >> (cpu % 64)) & 1) != 0;
 }
 

@@ -29,18 +29,18 @@ void Dsq::push_front(TaskTable& tasks, TaskId id) {
 
 void Dsq::insert(TaskTable& tasks, TaskId id, u64 vtime) {
   REPRISE_CHECK(count_ == 0 || ordered_);
-  if (count_ == 0) heap_.clear();
+  if (count_ == 0) size_ = 0;
   ordered_ = true;
-  if (heap_.size() >= 64 && heap_.size() > 4 * std::size_t{count_}) {  // mostly stale
+  if (size_ >= 64 && size_ > 4 * count_) {  // mostly stale
     std::vector<Entry> kept;
-    for (const Entry& entry : heap_)
-      if (valid(tasks[entry.task], entry)) kept.push_back(entry);
+    for (u32 place = kRoot; place < kRoot + size_; ++place)
+      if (valid(tasks[at(place).task], at(place))) kept.push_back(at(place));
     std::sort(kept.begin(), kept.end());
-    heap_.assign(kept.begin(), kept.end());
+    size_ = 0;
+    for (const Entry& entry : kept) push(entry);
   }
   entered(tasks[id]);
-  heap_.push_back({});
-  sift_up(heap_.size() - 1, {vtime, tasks[id].dsq_seq, id});
+  push({vtime, tasks[id].dsq_seq, id});
 }
 
 void Dsq::remove(TaskTable& tasks, TaskId id) {
@@ -54,53 +54,58 @@ void Dsq::remove(TaskTable& tasks, TaskId id) {
 }
 
 void Dsq::drop_stale_top(const TaskTable& tasks) {
-  while (!valid(tasks[heap_.front().task], heap_.front())) pop_at(0);
+  while (!valid(tasks[at(kRoot).task], at(kRoot))) pop_at(kRoot);
 }
 
-void Dsq::pop_at(std::size_t at) {
-  const Entry last = heap_.back();
-  heap_.pop_back();
-  if (at == heap_.size()) return;
-  if (at > 0 && last < heap_[(at - 1) / 4])
-    sift_up(at, last);
+void Dsq::push(const Entry& entry) {
+  const u32 place = kRoot + size_++;
+  while (place / 4 >= heap_.size()) heap_.emplace_back();
+  sift_up(place, entry);
+}
+
+void Dsq::pop_at(u32 place) {
+  const u32 end = kRoot + --size_;
+  if (place == end) return;
+  const Entry last = at(end);
+  if (place > kRoot && last < at(parent(place)))
+    sift_up(place, last);
   else
-    sift_down(at, last);
+    sift_down(place, last);
 }
 
-void Dsq::sift_up(std::size_t at, const Entry& entry) {
-  while (at > 0) {
-    const std::size_t parent = (at - 1) / 4;
-    if (!(entry < heap_[parent])) break;
-    heap_[at] = heap_[parent];
-    at = parent;
+void Dsq::sift_up(u32 place, const Entry& entry) {
+  while (place > kRoot) {
+    const u32 above = parent(place);
+    if (!(entry < at(above))) break;
+    at(place) = at(above);
+    place = above;
   }
-  heap_[at] = entry;
+  at(place) = entry;
 }
 
-void Dsq::sift_down(std::size_t at, const Entry& entry) {
-  const std::size_t size = heap_.size();
-  for (std::size_t child = at * 4 + 1; child < size; child = at * 4 + 1) {
-    const std::size_t end = std::min(child + 4, size);
-    std::size_t least = child;
-    for (std::size_t other = child + 1; other < end; ++other)
-      if (heap_[other] < heap_[least]) least = other;
-    if (!(heap_[least] < entry)) break;
-    heap_[at] = heap_[least];
-    at = least;
+void Dsq::sift_down(u32 place, const Entry& entry) {
+  const u32 end = kRoot + size_;
+  for (u32 child = first_child(place); child < end; child = first_child(place)) {
+    u32 least = child;
+    for (u32 other = child + 1; other < std::min(child + 4, end); ++other)
+      if (at(other) < at(least)) least = other;
+    if (!(at(least) < entry)) break;
+    at(place) = at(least);
+    place = least;
   }
-  heap_[at] = entry;
+  at(place) = entry;
 }
 
-void Dsq::walk_push(u32 at) {
-  walk_.push_back(at);
-  std::ranges::push_heap(walk_, [this](u32 a, u32 b) { return heap_[b] < heap_[a]; });
+void Dsq::walk_push(u32 place) {
+  walk_.push_back(place);
+  std::ranges::push_heap(walk_, [this](u32 a, u32 b) { return at(b) < at(a); });
 }
 
 u32 Dsq::walk_pop() {
-  std::ranges::pop_heap(walk_, [this](u32 a, u32 b) { return heap_[b] < heap_[a]; });
-  const u32 at = walk_.back();
+  std::ranges::pop_heap(walk_, [this](u32 a, u32 b) { return at(b) < at(a); });
+  const u32 place = walk_.back();
   walk_.pop_back();
-  return at;
+  return place;
 }
 
 }  // namespace reprise::sim

@@ -4,7 +4,8 @@
 //
 // The FIFO is a list through the tasks. The ordered one is a 4-ary heap whose entries name task and insertion; a task
 // that leaves from the middle leaves its entry behind, which is dropped when it comes up. All O(log n), but for a CPU
-// that may not run the first tasks: it walks over those, in order, as the kernel does.
+// that may not run the first tasks: it walks over those, in order, as the kernel does. The children of an entry are one
+// cache line: the root is at 3, the children of entry i begin at 4 * (i - 2).
 #pragma once
 
 #include <vector>
@@ -39,25 +40,27 @@ class Dsq {
       return kNoTaskId;
     }
     drop_stale_top(tasks);
-    const Entry top = heap_.front();
+    const Entry top = at(kRoot);
     if (fits(tasks[top.task])) {
       left(tasks[top.task]);
-      pop_at(0);
+      pop_at(kRoot);
+      if (size_ != 0) __builtin_prefetch(&tasks[at(kRoot).task]);  // the next to go
       return top.task;
     }
     walk_.clear();
-    walk_push(0);
+    walk_push(kRoot);
     while (!walk_.empty()) {
-      const u32 at = walk_pop();
-      const Entry& entry = heap_[at];
+      const u32 place = walk_pop();
+      const Entry& entry = at(place);
       Task& task = tasks[entry.task];
       if (valid(task, entry) && fits(task)) {
         const TaskId id = entry.task;
         left(task);
-        pop_at(at);
+        pop_at(place);
         return id;
       }
-      for (u32 child = at * 4 + 1; child < at * 4 + 5 && child < heap_.size(); ++child) walk_push(child);
+      const u32 child = first_child(place);
+      for (u32 each = child; each < child + 4 && each < kRoot + size_; ++each) walk_push(each);
     }
     return kNoTaskId;
   }
@@ -73,6 +76,14 @@ class Dsq {
     }
   };
 
+  static constexpr u32 kRoot = 3;
+  struct alignas(64) Line {
+    Entry entries[4];
+  };
+  static u32 first_child(u32 place) { return 4 * (place - 2); }
+  static u32 parent(u32 place) { return place / 4 + 2; }
+  [[nodiscard]] Entry& at(u32 place) { return heap_[place / 4].entries[place % 4]; }
+
   [[nodiscard]] bool valid(const Task& task, const Entry& entry) const {
     return task.dsq == index_ && task.dsq_seq == entry.sequence;
   }
@@ -86,14 +97,16 @@ class Dsq {
     --count_;
   }
   void drop_stale_top(const TaskTable& tasks);
-  void pop_at(std::size_t at);
-  void sift_up(std::size_t at, const Entry& entry);
-  void sift_down(std::size_t at, const Entry& entry);
-  void walk_push(u32 at);
+  void push(const Entry& entry);
+  void pop_at(u32 place);
+  void sift_up(u32 place, const Entry& entry);
+  void sift_down(u32 place, const Entry& entry);
+  void walk_push(u32 place);
   u32 walk_pop();
 
-  std::vector<Entry> heap_;
-  std::vector<u32> walk_;  // places in heap_, the least entry first
+  std::vector<Line> heap_;
+  std::vector<u32> walk_;  // places in the heap, the least entry first
+  u32 size_ = 0;           // entries of the heap, the stale ones included
   u32 index_ = 0;
   u32 count_ = 0;
   u32 sequence_ = 0;

@@ -216,6 +216,7 @@ class Machine {
   void submit();
   [[nodiscard]] u64 lost_events();
   long drain();
+  void prefetch_decided() const;
 
   // ---- hotplug.cc, faults.cc, checks.cc ----
   void set_online(u32 cpu, bool online);

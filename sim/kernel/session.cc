@@ -227,6 +227,19 @@ u64 Machine::lost_events() {
   return lost_known;
 }
 
+// What the next decisions are about: with many tasks, a miss each.
+void Machine::prefetch_decided() const {
+  const auto slot_of = [this](u64 i) -> const slot* {
+    return i < down.count() && down.at(i).task < options.max_tasks ? &slots[down.at(i).task] : nullptr;
+  };
+  if (const slot* later = slot_of(2)) __builtin_prefetch(later);
+  const slot* next = slot_of(0);
+  const Task* task = next ? task_by_tid(next->tid) : nullptr;
+  if (!task) return;
+  __builtin_prefetch(task);
+  __builtin_prefetch(&task->dsq);
+}
+
 // bpf_user_ringbuf_drain.
 long Machine::drain() {
   if (options.faults.busy_per_mille != 0 && fault(options.faults.busy_per_mille)) return -16;  // EBUSY
@@ -235,6 +248,7 @@ long Machine::drain() {
     const wire_message message = down.at(0);
     down.drop(1);
     ++taken;
+    prefetch_decided();
     fold(u64{message.task} << 32 | message.generation);
     fold(message.vtime ^ message.slice_ns << 1);
     charge(here, options.costs.bpf_decision);

@@ -44,7 +44,9 @@ def full_table(outcome):
 
 
 def takeover(outcome):
-    orderly(outcome, percent=98.0)
+    document = orderly(outcome, percent=98.0)
+    # A thread that comes under one tid and leaves under another is no switch that went by unseen.
+    outcome.expect("recording.loss_causes.unseen", document["recording"]["loss_causes"]["unseen"], "==", 0)
 
 
 def affinity(outcome):
