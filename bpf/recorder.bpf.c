@@ -10,9 +10,12 @@
  *   what tasks wait for, and what they give to others    system calls (bpf/syscalls.h), if wanted
  *   the tasks that exist already                         a task iterator, read once
  *
- * A tracepoint that the running kernel lacks is left out at load. All programs but those of system calls are attached
- * as tp_btf. From 7.1 on a tp_btf program of a system call can be preempted, and while it is, the kernel drops all
- * other calls on that CPU as recursion; the classic kind of program runs with preemption off on every kernel.
+ * A tracepoint that the running kernel lacks is left out at load. From 7.1 on a tp_btf program can be preempted where
+ * the kernel itself could be. While it is, the kernel drops all its other calls on that CPU as recursion, its record in
+ * the ring is not finished, and the clock that it has read is out of date. So what happens in tasks (system calls,
+ * exec, exit) has programs of the classic kind, which run with preemption off on every kernel, and forks are taken
+ * where the new task becomes runnable, with interrupts off. One is left: task_rename no longer tells the classic kind
+ * whom it renames.
  */
 #include "bpf/recorder_calls.h"
 #include "bpf/recorder_state.h"
@@ -82,26 +85,37 @@ static __always_inline void record_name(u64 now, s32 tid, const char* comm) {
   record(now, WIRE_K_NAME, 0, tid, 0, words[0], words[1]);
 }
 
-SEC("tp_btf/sched_process_fork")
-int BPF_PROG(forked, struct task_struct* parent, struct task_struct* child) {
+SEC("tp_btf/sched_wakeup_new")
+int BPF_PROG(forked, struct task_struct* child) {
   u64 now = bpf_ktime_get_ns();
+  u32 parent = ((struct task_struct*)bpf_get_current_task_btf())->pid;
 
-  record(now, WIRE_K_FORK, marks_of(child), child->pid, parent->pid, child->start_boottime, child->tgid);
+  record(now, WIRE_K_FORK, marks_of(child), child->pid, parent, child->start_boottime, child->tgid);
   record_name(now, child->pid, child->comm);
   return 0;
 }
 
-SEC("tp_btf/sched_process_exec")
-int BPF_PROG(execed, struct task_struct* task, s32 old_tid) {
+#pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
+
+struct trace_event_raw_sched_process_exec {
+  s32 old_pid;
+};
+
+#pragma clang attribute pop
+
+SEC("tp/sched/sched_process_exec")
+int execed(struct trace_event_raw_sched_process_exec* what) {
+  struct task_struct* task = (struct task_struct*)bpf_get_current_task_btf();
   u64 words[2] = {};
 
   bpf_probe_read_kernel_str(words, sizeof(words), task->comm);
-  record(bpf_ktime_get_ns(), WIRE_K_EXEC, 0, task->pid, old_tid, words[0], words[1]);
+  record(bpf_ktime_get_ns(), WIRE_K_EXEC, 0, task->pid, (u32)what->old_pid, words[0], words[1]);
   return 0;
 }
 
-SEC("tp_btf/sched_process_exit")
-int BPF_PROG(exited, struct task_struct* task) {
+SEC("tp/sched/sched_process_exit")
+int exited(void* what) {
+  struct task_struct* task = (struct task_struct*)bpf_get_current_task_btf();
   u64 now, exec = exec_now(task, note_of(task), this_state(), &now);
 
   record(now, WIRE_K_EXIT, 0, task->pid, 0, exec, 0);
@@ -118,16 +132,16 @@ int BPF_PROG(renamed, struct task_struct* task, const char* comm) {
 
 /*
  * A softirq may be interrupted anywhere, our programs included, so that a frame is taken before it is filled, and the
- * clock is read again when something has come in between.
+ * clock is read again when something has come in between. `before` is what had been taken from it by then.
  */
-static __always_inline u64 clock_of(volatile u64* inner, bool begins) {
-  u64 before, now;
+static __always_inline u64 clock_of(volatile u64* inner, bool begins, u64* before) {
+  u64 now;
 
   for (u32 i = 0; i < 3; i++) {
     if (begins) *inner = 0;
-    before = *inner;
+    *before = *inner;
     now = bpf_ktime_get_ns();
-    if (*inner == before) break;
+    if (*inner == *before) break;
   }
   return now;
 }
@@ -136,13 +150,15 @@ static __always_inline void irq_begins(u32 kind, u32 number, u32 cause) {
   struct cpu_state* state = this_state();
   u32 depth = state->depth;
   struct irq_frame* frame;
+  u64 inner;
 
+  if (kind != IRQ_SOFT) state->expired[1] = 0;
   if (depth >= IRQ_DEPTH_MAX) return;
   *(volatile u32*)&state->depth = depth + 1;
   frame = &state->frames[depth];
   frame->what = kind << 16 | number;
   frame->cause = cause;
-  frame->began = clock_of(&frame->inner, true);
+  frame->began = clock_of(&frame->inner, true, &inner);
 }
 
 /* In the thread that serves softirqs which could not be served at once they are its own work. */
@@ -154,7 +170,7 @@ static __always_inline bool is_ksoftirqd(struct task_struct* task) {
 static __always_inline void irq_ends(u32 kind, u32 number) {
   struct task_struct* task = (struct task_struct*)bpf_get_current_task_btf();
   struct cpu_state* state = this_state();
-  u64 now, whole, net;
+  u64 now, whole, net, inner;
   u32 depth = state->depth, what = kind << 16 | number;
   struct irq_frame* frame;
 
@@ -165,13 +181,13 @@ static __always_inline void irq_ends(u32 kind, u32 number) {
     if (frame->what == what) break;
     depth--;
   }
-  now = clock_of(&frame->inner, false);
+  now = clock_of(&frame->inner, false, &inner);
   whole = now - frame->began;
-  net = whole - frame->inner;
+  net = whole - inner;
   state->depth = --depth;
-  if (depth && depth <= IRQ_DEPTH_MAX) state->frames[depth - 1].inner += whole;
+  if (depth && depth <= IRQ_DEPTH_MAX) smp_add(&state->frames[depth - 1].inner, whole);
   if (kind != IRQ_SOFT || !((frame->cause && frame->cause == (u32)task->pid) || is_ksoftirqd(task)))
-    state->foreign += net;
+    smp_add(&state->foreign, net);
   record(now, WIRE_K_IRQ, kind, task->pid, number, net, frame->cause);
 }
 

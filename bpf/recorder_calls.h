@@ -88,6 +88,7 @@ struct socket_alloc {
 struct vm_area_struct {
   unsigned long vm_start;
   unsigned long vm_pgoff;
+  unsigned long vm_flags;
   struct file* vm_file;
 };
 
@@ -225,6 +226,8 @@ static __noinline u64 lock_object(u32 fd) {
 
 /* ---- futexes ---- */
 
+#define VM_MAYSHARE 0x80
+#define ENOENT 2
 #define FUTEX_PRIVATE 128
 #define FUTEX_COMMAND 127
 #define FUTEX_TAKES (1u << 0 | 1u << 6 | 1u << 8 | 1u << 9 | 1u << 11 | 1u << 13) /* WAIT*, LOCK_PI*, TRYLOCK_PI */
@@ -241,18 +244,26 @@ struct futex_search {
 static long futex_in_area(struct task_struct* task, struct vm_area_struct* area, struct futex_search* search) {
   struct file* file = area->vm_file;
   struct inode* inode = file ? file->f_inode : 0;
+  bool shared = !bpf_core_field_exists(area->vm_flags) || area->vm_flags & VM_MAYSHARE;
 
-  if (inode) search->found = mix(inode_value(inode), (area->vm_pgoff << 12) + (search->address - area->vm_start));
+  if (inode && shared)
+    search->found = mix(inode_value(inode), (area->vm_pgoff << 12) + (search->address - area->vm_start));
   return 0;
 }
 
-/* As the kernel does it: a place in memory that is mapped from a file is named by the file, any other by the process.
+/*
+ * As the kernel does it (get_futex_key): a place in memory that is shared, from a file, is named by the file, any other
+ * by the process. 0 when the areas cannot be searched just now: a wrong name is worse than none.
  */
 static __noinline u64 futex_object(u64 address, u32 operation) {
   struct task_struct* task = (struct task_struct*)bpf_get_current_task_btf();
   struct futex_search search = {.address = address};
 
-  if (!(operation & FUTEX_PRIVATE)) bpf_find_vma(task, address, futex_in_area, &search, 0);
+  if (!(operation & FUTEX_PRIVATE)) {
+    long error = bpf_find_vma(task, address, futex_in_area, &search, 0);
+
+    if (error && error != -ENOENT) return 0;
+  }
   return object(OBJECT_FUTEX, search.found ? search.found : mix((u32)task->tgid, address));
 }
 
@@ -400,6 +411,7 @@ int call_ends(struct trace_event_raw_sys_exit* call) {
   if (!note || !note->call) return 0;
   number = note->call - 1;
   note->call = 0;
+  if ((s64)call->id >= 0 && (u64)call->id != number) return 0; /* the end of that one was missed */
   exec = exec_now(task, note, this_state(), &now);
   record(now, WIRE_K_SYSCALL_EXIT, note->role, task->pid, number, call->ret, exec);
   return 0;

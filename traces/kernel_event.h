@@ -23,7 +23,7 @@ enum class KernelEventType : u8 {
   kBypass = 3,   // ops.enqueue decided by the dispatcher itself. tid; a: generation; flags: BypassReason
   kAnswer = 4,   // a decision was carried out. tid; a: generation; flags: AnswerResult; b: queue; c: decision's vtime
   kDequeue = 5,  // ops.dequeue. tid; a: generation; b: the kernel's dequeue flags
-  kFork = 6,     // sched_process_fork. tid: child; a: parent's tid; b: child's start time; c: child's tgid;
+  kFork = 6,     // sched_wakeup_new. tid: child; a: parent's tid; b: child's start time; c: child's tgid;
                  //   flags: TaskMark. A kName of the child follows
   kExec = 7,     // sched_process_exec. tid; a: tid before; b, c: comm
   kExit = 8,     // sched_process_exit. tid; b: CPU time. The task still runs for a while, to a last kSwitch
@@ -57,7 +57,8 @@ inline constexpr u8 kKernelEventTypeLast = 18;
 /// Where the waker ran, by the NMI, hardirq and softirq-serving bits of preempt_count. A task with bottom halves
 /// disabled is in task context. In kWakeTask the cause is the running task; in kWakeSoftirq the task that raised the
 /// softirq, as one that sends over loopback does, or none when an interrupt raised it; otherwise there is none.
-/// kWakeRunnable: the target had not left the CPU or its run queue yet; it stays runnable. kWakeNew: a task that was
+/// kWakeRunnable: the target had not left the CPU or its run queue yet; it stays runnable, or, where it
+/// was about to sleep on another CPU, sleeps first and is woken then, without another event. kWakeNew: a task that was
 /// just forked becomes runnable (sched_wakeup_new); imported traces only, elsewhere kFork says it.
 enum WakeContext : u8 {
   kWakeTask = 0,

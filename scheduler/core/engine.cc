@@ -331,9 +331,7 @@ bool Context::idle(u32 cpu) const {
 }
 
 bool Context::allowed(TaskSlot task, u32 cpu) const {
-  if (task >= engine_.limits_.max_tasks || cpu >= engine_.limits_.cpus) return false;
-  // Most may run anywhere, and the masks of many tasks on many CPUs are in no cache.
-  return engine_.tasks_[task].allowed_cpus >= engine_.limits_.cpus ||
+  return task < engine_.limits_.max_tasks && cpu < engine_.limits_.cpus &&
          ((engine_.mask(task)[cpu / 64] >> (cpu % 64)) & 1) != 0;
 }
 

@@ -98,8 +98,12 @@ std::string_view tracepoint_of(const bpf_program* program) {
   return section.substr(section.rfind('/') + 1);
 }
 
-bool of_system_calls(const bpf_program* program) {
+bool is_classic(const bpf_program* program) {
   return std::string_view(bpf_program__section_name(program)).starts_with("tp/");
+}
+
+bool of_system_calls(const bpf_program* program) {
+  return std::string_view(bpf_program__section_name(program)).starts_with("tp/raw_syscalls/");
 }
 
 // Where a per-CPU variable lies in its section; -1: there is none.
@@ -353,7 +357,7 @@ bpf_link* attach_classic(bpf_program* program) {
 }  // namespace
 
 Expected<void> Recording::State::attach(bpf_program* program) {
-  bpf_link* link = of_system_calls(program) ? attach_classic(program) : bpf_program__attach(program);
+  bpf_link* link = is_classic(program) ? attach_classic(program) : bpf_program__attach(program);
   if (!link) return refused("cannot attach the recorder to " + std::string(tracepoint_of(program)), -errno);
   links.push_back(link);
   return {};

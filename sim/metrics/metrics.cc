@@ -90,9 +90,10 @@ void MetricsBuilder::event(const KernelEvent& event) {
 }
 
 void MetricsBuilder::waking(const KernelEvent& event) {
-  if (event.tid == 0 || (event.flags & trace::kWakeRunnable) != 0) return;
+  if (event.tid == 0) return;
   Task& task = tasks_[task_of(event.tid)];
-  if (task.running_since != kNever || task.runnable_at != kNever) return;
+  if (task.running_since != kNever) task.woken_early = true;
+  if (task.running_since != kNever || task.runnable_at != kNever || (event.flags & trace::kWakeRunnable) != 0) return;
   task.runnable_at = event.time_ns;
   if ((event.flags & trace::kWakeNew) == 0) task.woken_at = event.time_ns;
 }
@@ -131,6 +132,8 @@ void MetricsBuilder::out(u32 index, const KernelEvent& event) {
   task.last_cpu = event.cpu;
   task.runnable_at = runnable ? event.time_ns : kNever;
   task.woken_at = kNever;
+  task.woken_early = task.woken_early && !runnable;
+  task.slept_at = event.time_ns;
 }
 
 void MetricsBuilder::in(u32 index, const KernelEvent& event) {
@@ -142,6 +145,10 @@ void MetricsBuilder::in(u32 index, const KernelEvent& event) {
     ++metrics_.migrations;
   }
   const u32 cpu_before = std::exchange(task.last_cpu, event.cpu);
+  // sched_waking comes before try_to_wake_up has the lock of the run queue. Who was on the way to sleep on another CPU
+  // is asleep when it has, and is woken then, without another event.
+  if (task.woken_early && task.runnable_at == kNever) task.woken_at = task.runnable_at = task.slept_at;
+  task.woken_early = false;
   if (task.woken_at != kNever) {
     const u64 latency = event.time_ns - std::min(event.time_ns, task.woken_at);
     if (!counts.own) metrics_.wakeup_latency_ns.add(latency);

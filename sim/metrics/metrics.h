@@ -95,7 +95,9 @@ class MetricsBuilder {
     u64 woken_at = kNever;     // sched_waking, not yet switched in
     u64 runnable_at = kNever;  // runnable and not on a CPU
     u64 running_since = kNever;
+    u64 slept_at = kNever;  // when it last left a CPU
     u32 last_cpu = ~u32{0};
+    bool woken_early = false;  // sched_waking while it ran, or was about to sleep
   };
   u32 task_of(i32 tid);
   void waking(const trace::KernelEvent&);

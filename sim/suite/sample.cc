@@ -24,7 +24,7 @@
 namespace reprise::sim {
 namespace {
 
-// Checkpoints lie so far apart, as a part of the decisions so far: a divergence is known to a tenth of its time.
+// Checkpoints lie so far apart, as a part of the decisions so far: a divergence is known to an eighth of its time.
 constexpr u64 kCheckpointPart = 8;
 constexpr u32 kTasksLeast = 1024;
 // Simulated time after which a workload that should end is taken not to.

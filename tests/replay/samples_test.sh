@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-only
 # samples_test.sh REPRISE: every sample is replayed; the decisions must be identical, and those that decisions.sha256
-# names. Each is also replayed from its middle (reprise cut), by another policy, and with a tie broken otherwise.
+# names.
 set -euo pipefail
 
 reprise=$1

@@ -143,6 +143,25 @@ TEST(MetricsTest, CountsMigrationsAndNoWakeupOfWhoRuns) {
   EXPECT_EQ(metrics.wakeup_latency_ns.count(), 2u);
 }
 
+// ttwu_runnable, try_to_wake_up: the waker on another CPU finds it on its run queue, and waits for the lock.
+TEST(MetricsTest, WhoIsWokenOnTheWayToSleepIsWokenWhenItSleeps) {
+  MetricsBuilder builder(2);
+  builder.event(waking(10, 5));
+  builder.event(switched(20, 0, 0, 5, 0));
+  builder.event(waking(30, 5, trace::kWakeRunnable));
+  builder.event(switched(40, 0, 5, 0, 1));
+  builder.event(switched(47, 1, 0, 5, 0));
+  builder.event(waking(50, 5, trace::kWakeRunnable));  // in time: it does not sleep
+  builder.event(switched(60, 1, 5, 0, 1));
+  builder.event(waking(1000, 5));  // so this sleep has a wakeup of its own
+  builder.event(switched(1003, 1, 0, 5, 0));
+  const Metrics metrics = builder.finish(1010);
+  EXPECT_EQ(metrics.wakeup_latency_ns.count(), 3u);
+  EXPECT_EQ(metrics.wakeup_latency_ns.max(), 10u);
+  ASSERT_EQ(metrics.tasks.size(), 1u);
+  EXPECT_EQ(metrics.tasks[0].delay_ns, 10u + 7u + 3u);
+}
+
 TEST(MetricsTest, ATidThatIsUsedAgainIsAnotherTaskAndOwnTasksAreLeftOut) {
   MetricsBuilder builder(1);
   KernelEvent fork{.time_ns = 1,

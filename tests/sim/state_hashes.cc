@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// The state hashes of a fixed set of simulations: every sample of traces/samples under every policy and on several
-// machines, and generated workloads under faults. The same on every machine and from every build.
+// The state hashes of a fixed set of simulations: every sample of traces/samples under every policy, some of them on
+// several machines, and generated workloads under faults. The same on every machine and from every build.
 //
 //   reprise_state_hashes SAMPLES_FOLDER            prints a line per simulation
 //   reprise_state_hashes SAMPLES_FOLDER --update   writes them to SAMPLES_FOLDER/state_hashes
@@ -9,9 +9,11 @@
 //   reprise_state_hashes SAMPLES_FOLDER --runs N   runs one case so often; all must end the same
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <deque>
+#include <filesystem>
 #include <fstream>
 #include <sstream>
 
@@ -24,9 +26,9 @@
 namespace reprise {
 namespace {
 
-constexpr const char* kSamples[] = {"compile", "hackbench", "hackbench-2cpu", "periodic"};
-constexpr const char* kPolicies[] = {"fifo", "vruntime", "newcomer", "eevdf"};
-constexpr const char* kTopologies[] = {"", "1n1l1c1t", "1n2l2c1t", "2n2l2c2t"};  // "": as recorded
+constexpr std::string_view kElsewhere[] = {"compile", "hackbench", "hackbench-2cpu", "periodic"};
+constexpr const char* kTopologies[] = {"1n1l1c1t", "1n2l2c1t", "2n2l2c2t"};
+constexpr std::string_view kOften[] = {"fifo", "vruntime", "newcomer", "eevdf"};
 
 struct Case {
   std::string name;  // what to give to `reprise sim`
@@ -43,23 +45,33 @@ T need(Expected<T> value) {
 class Cases {
  public:
   explicit Cases(const std::string& folder) {
-    for (const char* sample : kSamples) {
-      recorded_.push_back(need(sim::from_trace(fmt::format("{}/{}.rtrace", folder, sample))));
+    std::vector<std::string_view> every{"eevdf"};
+    for (const PolicyInfo& policy : policies()) every.push_back(policy.name);
+    std::vector<std::filesystem::path> samples;
+    for (const auto& file : std::filesystem::directory_iterator(folder))
+      if (file.path().extension() == ".rtrace") samples.push_back(file.path());
+    std::ranges::sort(samples);
+    for (const std::filesystem::path& path : samples) {
+      recorded_.push_back(need(sim::from_trace(path.string())));
+      const sim::Recorded& recorded = recorded_.back();
+      add(path.filename().string(), recorded.program, recorded.machine, every);
+      if (std::ranges::find(kElsewhere, path.stem().string()) == std::end(kElsewhere)) continue;
       for (const char* topology : kTopologies)
-        add(fmt::format("{}.rtrace", sample), recorded_.back().program, recorded_.back().machine, topology);
+        add(path.filename().string(), recorded.program, recorded.machine, kOften, topology);
     }
     for (const std::string_view generator : sim::generators()) {
       programs_.push_back(need(sim::generate(generator, 40, 1)));
       sim::SimOptions machine;
       machine.faults = test::kEveryFault;
-      add(fmt::format("--load {}:40", generator), programs_.back(), machine, "1n2l2c1t");
+      add(fmt::format("--load {}:40", generator), programs_.back(), machine, kOften, "1n2l2c1t");
     }
   }
   [[nodiscard]] const std::vector<Case>& all() const { return cases_; }
 
  private:
-  void add(const std::string& what, const sim::Program& program, const sim::SimOptions& machine, const char* topology) {
-    for (const std::string_view policy : kPolicies) {
+  void add(const std::string& what, const sim::Program& program, const sim::SimOptions& machine,
+           std::span<const std::string_view> policies, const char* topology = "") {
+    for (const std::string_view policy : policies) {
       Case made{.name = fmt::format("{} --policy {}", what, policy), .job = {}};
       made.job.program = &program;
       made.job.options.machine = machine;
@@ -118,7 +130,10 @@ int repeat(const Case& which, u64 runs) {
 
 int run(const std::string& folder, std::string_view mode, u64 runs) {
   const Cases cases(folder);
-  if (mode == "--runs") return repeat(cases.all()[16], runs);
+  if (mode == "--runs") {
+    const auto hackbench = [](const Case& c) { return c.name == "hackbench.rtrace --policy vruntime"; };
+    return repeat(*std::ranges::find_if(cases.all(), hackbench), runs);
+  }
   const std::string text = lines(cases.all(), true), path = folder + "/state_hashes";
   if (mode == "--update") return (std::ofstream(path) << text).flush() ? 0 : 1;
   if (mode != "--check") return fmt::print("{}", text), 0;
