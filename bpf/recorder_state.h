@@ -81,6 +81,8 @@ struct cpu_state {
 } __attribute__((aligned(64)));
 __hidden struct cpu_state cpus[WIRE_MAX_CPUS];
 
+wire_u32 recording_over; /* set by user space before it detaches, which takes a while */
+
 /* Why something is missing, per CPU. */
 wire_u64 lost_full[WIRE_MAX_CPUS];    /* the ring had no room */
 wire_u64 lost_refused[WIRE_MAX_CPUS]; /* it had, but its lock was not to be had: see record() */
@@ -92,9 +94,14 @@ static __always_inline struct cpu_state* this_state(void) {
 
 static __always_inline void record(u64 now, u32 type, u32 flags, s32 tid, u32 a, u64 b, u64 c) {
   u32 cpu = bpf_get_smp_processor_id();
-  struct wire_kernel_event* event = bpf_ringbuf_reserve(&recording, sizeof(*event), 0);
-  struct sequence* sequence = bpf_map_lookup_elem(&sequences, &cpu);
-  u32 seq = sequence ? smp_add(&sequence->recording, 1) : 0; /* a gap where there was no room */
+  struct wire_kernel_event* event;
+  struct sequence* sequence;
+  u32 seq;
+
+  if (*(volatile u32*)&recording_over) return;
+  event = bpf_ringbuf_reserve(&recording, sizeof(*event), 0);
+  sequence = bpf_map_lookup_elem(&sequences, &cpu);
+  seq = sequence ? smp_add(&sequence->recording, 1) : 0; /* a gap where there was no room */
 
   if (!event) {
     u64 left = bpf_ringbuf_query(&recording, BPF_RB_RING_SIZE) - bpf_ringbuf_query(&recording, BPF_RB_AVAIL_DATA);

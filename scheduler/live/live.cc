@@ -171,6 +171,7 @@ Expected<bool> Run::session() {
   update_stats(**dispatcher, thread, loop);
   result_.exit = (*dispatcher)->exit_report();
   result_.final_hash = (*engine)->state_hash();
+  const u64 end_ns = monotonic_now();
   if (recording) recording->detach();
   const bool restart = kernel_ended && result_.exit.restart && outcome && attached && !done_;
   if (restart) {
@@ -183,7 +184,7 @@ Expected<bool> Run::session() {
   std::string reason = result_.ended_by;
   if (kernel_ended) reason = result_.exit.reason + ": " + result_.exit.message;
   finish_recording(
-      {.end_ns = monotonic_now(), .reason = reason, .exit_code = static_cast<i64>(result_.exit.code), .totals = {}});
+      {.end_ns = end_ns, .reason = reason, .exit_code = static_cast<i64>(result_.exit.code), .totals = {}});
   recording_.reset();
   return false;
 }

@@ -72,8 +72,8 @@ Expected<PassiveResult> run_passive(const PassiveOptions& options,
     if (auto started = command.start(options.command, false); !started) return std::unexpected(started.error());
   if (note) note("recording into " + options.path);
   wait(options, signals, command, info.start_ns, result);
-  (*recording)->detach();
   const u64 end_ns = monotonic_now();
+  (*recording)->detach();
   result.time_ns = end_ns - info.start_ns;
   auto stopped = (*recorder)->stop({.end_ns = end_ns, .reason = result.ended_by, .exit_code = 0, .totals = {}});
   if (stopped) {

@@ -380,7 +380,10 @@ Expected<void> Recording::attach() {
   return {};
 }
 
-void Recording::detach() { state_->detach(); }
+void Recording::detach() {
+  *const_cast<volatile wire_u32*>(&state_->skeleton->bss->recording_over) = 1;
+  state_->detach();
+}
 
 Expected<std::vector<trace::SessionTask>> Recording::tasks_present() {
   const Listening listening;

@@ -43,7 +43,8 @@ class Recording : public trace::KernelEventSource {
   ~Recording() override;
 
   Expected<void> attach();
-  /// Nothing is written any more; what is in the ring can still be drained. Harmless when not attached.
+  /// From its beginning on nothing is written any more; what is in the ring can still be drained. Takes up to a second:
+  /// the kernel waits for readers at each tracepoint. Harmless when not attached; there is no way back.
   void detach();
 
   /// The tasks that exist now, in ascending order of their tids, and the same as events (kTask, kName, kAffinity) into
