@@ -73,12 +73,15 @@ void VirtualTime::count(PerTask& mine, const Task& task) {
     mine.seen_weight = task.weight;
     state_->weight += task.weight;
   }
-  const bool busy = task.exec_delta_ns > 0 && !task.woken();
-  if (busy && mine.busy_epoch != state_->epoch) {
-    mine.busy_epoch = state_->epoch;
-    mine.busy_weight = task.weight;
-    state_->busy += task.weight;
-  }
+  if (task.exec_delta_ns == 0 || task.woken()) return;
+  // Who was taken off a CPU in the middle of something short does not want all that a great weight entitles to.
+  const u64 slices = std::max<u64>(mine.burst_ns / config_.slice_min_ns, 1);
+  const u32 counts = static_cast<u32>(std::min<u64>(task.weight, slices * kWeightDefault));
+  const u32 counted = mine.busy_epoch == state_->epoch ? mine.busy_weight : 0;
+  mine.busy_epoch = state_->epoch;
+  if (counts <= counted) return;
+  mine.busy_weight = counts;
+  state_->busy += counts - counted;
 }
 
 void VirtualTime::enqueue(TaskSlot slot, const Task& task, u64 debit_ns) {
@@ -89,6 +92,7 @@ void VirtualTime::enqueue(TaskSlot slot, const Task& task, u64 debit_ns) {
   } else if (ran_ns > 0) {
     state_->clock = later(state_->clock, mine.vruntime);
   }
+  mine.burst_ns = std::min(mine.burst_ns + ran_ns, kChargeMax);
   count(mine, task);
 
   mine.vruntime += weighted(ran_ns, task.weight);
@@ -96,7 +100,6 @@ void VirtualTime::enqueue(TaskSlot slot, const Task& task, u64 debit_ns) {
   mine.vruntime = later(mine.vruntime, state_->clock - weighted(behind_ns, task.weight));
   mine.vruntime = earlier(mine.vruntime, state_->clock + config_.lag_ns);
 
-  mine.burst_ns = std::min(mine.burst_ns + ran_ns, kChargeMax);
   if (task.woken()) {
     mine.burst_average_ns =
         mine.burst_average_ns == 0 ? mine.burst_ns : (3 * mine.burst_average_ns + mine.burst_ns) / 4;

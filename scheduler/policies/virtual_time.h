@@ -28,7 +28,10 @@
 // scheduler out that lets a task wait for 30 s). So what is handed down now goes behind all that was handed down 9 to
 // 17 s ago: where a deadline lies before that, it and all later ones are shifted, which keeps the order among them.
 //
-// Slices: the busy tasks of a CPU share `slice` by weight. They must be in proportion to weights, not only the order:
+// Slices: the busy tasks of a CPU share `slice` by weight. Busy is who ran and wants to go on. It counts for no more
+// than the default weight for each shortest slice that it has used since it last slept: else a heavy thread that does
+// a little now and then, as the one that records does, would leave everybody only shortest slices whenever a wakeup
+// interrupts it. Slices must be in proportion to weights, not only the order:
 // the kernel takes the next task before it hands up the one that was running, so none runs twice in a row while others
 // wait, and a heavy task can catch up only by slices longer than the others'. The kernel ends slices at ticks (4 ms
 // apart at HZ=250), so a light task's runs longer than it says; a task that is behind for that reason gets what it is

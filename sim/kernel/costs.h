@@ -20,6 +20,7 @@ struct Costs {
   u64 migration_far = 4'000;    // ... of another one
   u64 wakeup = 600;             // try_to_wake_up, paid by the waker
   u64 wakeup_ipi = 1'200;       // from the sending of an interrupt to another CPU until it acts on it
+  u64 idle_ipi = 0;             // what that takes longer where the other CPU is idle
   u64 idle_exit = 1'500;        // until an idle CPU is out of its idle loop
   u64 tick = 900;               // sched_tick and the interrupt around it
   u64 timer = 900;              // a timer's interrupt, without what its function does
@@ -32,9 +33,11 @@ struct Costs {
   u64 bpf_dispatch = 250;       // ops.dispatch, without what it carries out
   u64 bpf_decision = 250;       // carrying one decision out
   u64 bpf_running = 60;         // ops.running and ops.stopping, each
+  u64 enter = 0;                // from the scheduler's switch-in until it looks into the ring, beyond switch_in()
   u64 step = 900;               // a step of the scheduler's loop
   u64 step_event = 90;          // per event in it
   u64 step_decision = 60;       // per decision out of it
+  u64 leave = 0;                // from the end of its last step until the kernel asks for decisions
   u64 turn = 350;               // a turn of its loop that finds nothing to do
   u64 restart = 20 * kNsPerMs;  // from the end of a session to the next one's attach (CPU hotplug)
 

@@ -299,7 +299,7 @@ class Machine {
   // the scheduler's thread
   TaskId scheduler = kNoTaskId;
   std::unique_ptr<Engine> engine;
-  enum class Phase : u8 { kTurn, kSubmit } phase = Phase::kTurn;
+  enum class Phase : u8 { kEnter, kTurn, kSubmit, kLeave } phase = Phase::kEnter;
   std::vector<Event> step_events;
   std::vector<u64> step_idle;
   StepInput step_input;

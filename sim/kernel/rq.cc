@@ -131,14 +131,16 @@ void Machine::resched(u32 cpu) {
   if (c.need_resched || c.foreign || !c.online) return;
   c.need_resched = true;
   c.resched_at = std::max(now, c.busy_until);
-  if (cpu != here) {
-    c.resched_at += options.costs.wakeup_ipi;
+  if (cpu != here) {  // sent when this one takes interrupts again
+    c.resched_at = std::max(c.resched_at, cpus[here].busy_until) + options.costs.wakeup_ipi;
+    if (c.curr == kNoTaskId) c.resched_at += options.costs.idle_ipi;
     ++counters.ipis;
   }
   if (c.curr == kNoTaskId) {
     c.resched_at += options.costs.idle_exit;
   } else {
     update_curr(cpu);
+    if (cpu != here) c.resched_at += options.costs.preempt;
     charge(cpu, options.costs.preempt);
   }
   program(cpu);

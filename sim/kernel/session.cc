@@ -67,7 +67,7 @@ Expected<void> Machine::attach() {
   if (!made) return std::unexpected(made.error());
   engine = std::move(*made);
   engine_steps = submitted = wish_sent = refused_seen = refused = lost_known = 0;
-  phase = Phase::kTurn;
+  phase = Phase::kEnter;
   step_events.clear();
   step_events.reserve(kMaxEventsPerStep);
   step_idle.assign((cpu_count() + 63) / 64, 0);
@@ -140,9 +140,17 @@ Action Machine::scheduler_next() {
   if (!attached) return {Next::kBlock};
   if (phase == Phase::kSubmit) {
     submit();
-    phase = Phase::kTurn;
     if (error) return {Next::kBlock};
-    if (up.count() == 0) return {Next::kYield};
+    phase = up.count() == 0 ? Phase::kLeave : Phase::kTurn;
+    if (phase == Phase::kLeave && options.costs.leave != 0) return {Next::kRun, options.costs.leave};
+  }
+  if (phase == Phase::kLeave) {
+    phase = Phase::kEnter;
+    return {Next::kYield};
+  }
+  if (phase == Phase::kEnter) {
+    phase = Phase::kTurn;
+    if (options.costs.enter != 0) return {Next::kRun, options.costs.enter};
   }
   return scheduler_turn();
 }
@@ -165,6 +173,7 @@ Action Machine::scheduler_turn() {
     room = std::min<u64>(room, kRoomReserved + 1);
   if (step_events.empty() && !timer_due && !(output.more && room > kRoomReserved)) {
     charge(here, options.costs.turn);
+    phase = Phase::kEnter;
     if (engine_steps > 0) return {Next::kYield};
     event_at(now + kFirstPauseNs, {.kind = EventKind::kSchedulerSleep});
     return {Next::kBlock};

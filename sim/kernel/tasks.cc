@@ -196,7 +196,7 @@ void Machine::wake(TaskId id, trace::WakeContext context, bool sync) {
       c.wake_list = id;
       ++counters.ipis;
       u64 delay = options.costs.wakeup_ipi;
-      if (c.curr == kNoTaskId && !c.foreign) delay += options.costs.idle_exit;
+      if (c.curr == kNoTaskId && !c.foreign) delay += options.costs.idle_ipi + options.costs.idle_exit;
       event_at(now + delay, {.kind = EventKind::kWakeList, .cpu = cpu});
     } else {
       tasks[c.wake_tail].next = id;

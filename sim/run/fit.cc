@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <map>
 #include <optional>
+#include <utility>
 
 namespace reprise::sim {
 namespace {
@@ -15,9 +16,8 @@ constexpr i32 kMaxTid = 4'194'304;
 constexpr u64 kOneInterruptNs = 50 * kNsPerUs;  // the longest time between two timers of one
 constexpr u64 kOutlier = 16;                    // times the median: something else happened meanwhile
 constexpr std::size_t kMinSamples = 8;          // fewer say nothing
-constexpr u64 kAtOnceNs = 100 * kNsPerUs;
-constexpr u32 kVectorLocalTimer = 236;  // LOCAL_TIMER_VECTOR, arch/x86/include/asm/irq_vectors.h
-constexpr u32 kStateDead = 0xb0;        // EXIT_TRACE | EXIT_ZOMBIE | EXIT_DEAD | TASK_DEAD, as in sched_switch
+constexpr u32 kVectorLocalTimer = 236;          // LOCAL_TIMER_VECTOR, arch/x86/include/asm/irq_vectors.h
+constexpr u32 kStateDead = 0xb0;                // EXIT_TRACE | EXIT_ZOMBIE | EXIT_DEAD | TASK_DEAD, as in sched_switch
 
 using Samples = std::vector<u64>;
 
@@ -38,7 +38,8 @@ struct Calls {
 
 class Collector {
  public:
-  explicit Collector(i32 scheduler_tid, std::span<const StepTime> steps) : scheduler_(scheduler_tid), steps_(steps) {}
+  Collector(i32 scheduler_tid, std::span<const StepTime> steps, u64 kick_interval_ns)
+      : scheduler_(scheduler_tid), steps_(steps), quiet_ns_(2 * kick_interval_ns) {}
 
   void event(const KernelEvent& e) {
     switch (e.type) {
@@ -62,14 +63,18 @@ class Collector {
 
   std::map<u32, Calls> takes, gives;  // by number of the call and kind of the object
   Samples ticks, timers, idle_exits, turns;
-  Samples returns;   // CPU time from the end of a sleep to the return of its call
-  Samples wakes;     // between a wakeup by a timer and the next timer of the same interrupt
-  Samples preempts;  // from a wakeup to the scheduler's coming in place of a task that could go on
+  Samples returns;  // CPU time from the end of a sleep to the return of its call
+  Samples wakes;    // between a wakeup by a timer and the next timer of the same interrupt
+  // From a wakeup to the scheduler's coming in place of a task that could go on: there, and on another CPU; on another
+  // one that was idle.
+  Samples preempts, far_preempts, far_idle_exits;
   std::vector<std::pair<u64, u64>> tick_ends;  // with their durations
-  struct Segment {
-    u64 ns, work;  // CPU time of the scheduler with one step in it; events and decisions of that step
+  // Runs of the scheduler with one step in them: from its coming to the step, the step, and from there to its leaving.
+  struct Part {
+    u64 ns, work;
   };
-  std::vector<Segment> segments;
+  Samples enters;
+  std::vector<Part> parts, leaves;  // work: events and decisions, decisions
 
  private:
   struct Task {
@@ -85,7 +90,6 @@ class Collector {
     u32 expiries = 0;       // of timers since the last interrupt of the local timer
     u32 wakes = 0;          // wakeups by them
     u64 in_ns = 0;          // when `tid` came
-    u64 woke_ns = 0;        // when somebody was last woken here beside a running task
     u64 timer_woke_ns = 0;  // by a timer of the present interrupt
   };
 
@@ -115,14 +119,23 @@ class Collector {
       Task& in = task(e.tid);
       if (previous == 0 && in.woken_ns != 0) idle_exits.push_back(e.time_ns - in.woken_ns);
       in.woken_ns = 0;
-      // A wakeup calls the scheduler at once; later, the limit of kicks has come between.
-      const bool put_off = (e.flags & trace::kSwitchPreempted) != 0 || state == 0;
-      if (e.tid == scheduler_ && known(previous) && put_off && here.woke_ns > here.in_ns &&
-          e.time_ns - here.woke_ns < kAtOnceNs)
-        preempts.push_back(e.time_ns - here.woke_ns);
+      if (e.tid == scheduler_) scheduler_came(e, here);
     }
+    if (scheduler_ != 0 && (e.tid == scheduler_ || previous == scheduler_)) scheduler_runs_ = e.tid == scheduler_;
     here.tid = e.tid;
     here.in_ns = e.time_ns;
+  }
+
+  // One wakeup calls the scheduler at once; soon after another one, the limit of kicks may come between.
+  void scheduler_came(const KernelEvent& e, const Cpu& here) {
+    const u64 called_ns = std::exchange(called_ns_, 0);
+    if (called_ns <= here.in_ns) return;
+    const u64 took = e.time_ns - called_ns;
+    if (e.a == 0) {
+      if (e.cpu != called_on_) far_idle_exits.push_back(took);
+    } else if ((e.flags & trace::kSwitchPreempted) != 0 || static_cast<u32>(e.b) == 0) {
+      (e.cpu == called_on_ ? preempts : far_preempts).push_back(took);
+    }
   }
 
   // A run of the scheduler's: with one step in it, or none.
@@ -134,19 +147,25 @@ class Collector {
       turns.push_back(cpu_ns);
     } else if (count == 1) {
       const StepTime& step = steps_[next_step_];
-      segments.push_back({cpu_ns, u64{step.events} + step.decisions});
+      enters.push_back(step.begin_ns - from_ns);
+      parts.push_back({less(step.end_ns, step.begin_ns), u64{step.events} + step.decisions});
+      leaves.push_back({less(to_ns, step.end_ns), step.decisions});
     }
     next_step_ += count;
   }
 
   void on_waking(const KernelEvent& e) {
     if (!known(e.tid) || (e.flags & trace::kWakeRunnable) != 0) return;
+    const bool alone = !scheduler_runs_ && e.time_ns - last_woke_ns_ > quiet_ns_;
+    called_ns_ = alone ? e.time_ns : 0;
+    called_on_ = e.cpu;
+    last_woke_ns_ = e.time_ns;
     const u8 context = e.flags & trace::kWakeContextMask;
     if (context == trace::kWakeTask && known(static_cast<i32>(e.a))) ++task(static_cast<i32>(e.a)).wakes;
     if (context != trace::kWakeHardirq && context != trace::kWakeTask) return;
     Cpu& here = cpu(e.cpu);
     if (context == trace::kWakeHardirq) ++here.wakes, here.timer_woke_ns = e.time_ns;
-    (here.tid == 0 ? task(e.tid).woken_ns : here.woke_ns) = e.time_ns;
+    if (here.tid == 0) task(e.tid).woken_ns = e.time_ns;
   }
 
   void on_expiry(const KernelEvent& e) {
@@ -205,6 +224,10 @@ class Collector {
   i32 scheduler_;
   std::span<const StepTime> steps_;
   std::size_t next_step_ = 0;
+  u64 quiet_ns_;  // between two wakeups: then no kick is put off
+  bool scheduler_runs_ = false;
+  u64 last_woke_ns_ = 0, called_ns_ = 0;  // the last wakeup of all, and that of them which calls the scheduler
+  u32 called_on_ = 0;
   std::vector<Task> tasks_;
   std::vector<Cpu> cpus_;
 };
@@ -224,23 +247,28 @@ Calls* best(std::map<u32, Calls>& kinds, Samples Calls::* rare) {
 struct Line {
   u64 base, slope;
 };
-std::optional<Line> fit_line(const std::vector<Collector::Segment>& segments) {
+std::optional<Line> fit_line(const std::vector<Collector::Part>& parts) {
   __extension__ typedef __int128 Wide;
   Samples all;
-  for (const auto& s : segments) all.push_back(s.ns);
+  for (const auto& part : parts) all.push_back(part.ns);
   const auto usual = median(all);
   if (!usual) return std::nullopt;
-  Wide n = 0, x = 0, y = 0, xx = 0, xy = 0;
-  for (const auto& s : segments) {
-    if (s.ns > kOutlier * *usual) continue;
-    n += 1;
-    x += s.work, y += s.ns;
-    xx += static_cast<Wide>(s.work) * s.work, xy += static_cast<Wide>(s.work) * s.ns;
+  Line line{kOutlier * *usual, 0};
+  // What is above the line by as much as the line itself, something else came into.
+  for (const u64 most : {1, 2, 2}) {
+    Wide n = 0, x = 0, y = 0, xx = 0, xy = 0;
+    for (const auto& part : parts) {
+      if (part.ns > most * (line.base + line.slope * part.work)) continue;
+      n += 1;
+      x += part.work, y += part.ns;
+      xx += static_cast<Wide>(part.work) * part.work, xy += static_cast<Wide>(part.work) * part.ns;
+    }
+    const Wide spread = n * xx - x * x;
+    const Wide slope = spread == 0 ? 0 : std::max<Wide>(0, (n * xy - x * y) / spread);
+    const Wide base = n == 0 ? 0 : std::max<Wide>(0, (y - slope * x) / n);
+    line = {static_cast<u64>(base), static_cast<u64>(slope)};
   }
-  const Wide spread = n * xx - x * x;
-  const Wide slope = spread == 0 ? 0 : std::max<Wide>(0, (n * xy - x * y) / spread);
-  const Wide base = std::max<Wide>(0, (y - slope * x) / n);
-  return Line{static_cast<u64>(base), static_cast<u64>(slope)};
+  return line;
 }
 
 // Where in the period ticks begin: other interrupts of the timer come at any time, ticks at one, to some microseconds.
@@ -280,8 +308,9 @@ class Fitter {
 
 }  // namespace
 
-Fit fit_costs(std::span<const KernelEvent> events, std::span<const StepTime> steps, i32 scheduler_tid, u64 period_ns) {
-  Collector found(scheduler_tid, steps);
+Fit fit_costs(std::span<const KernelEvent> events, std::span<const StepTime> steps, i32 scheduler_tid, u64 period_ns,
+              u64 kick_interval_ns) {
+  Collector found(scheduler_tid, steps, kick_interval_ns);
   for (const KernelEvent& e : events) found.event(e);
   Fitter f;
   Costs& costs = f.fit.costs;
@@ -315,22 +344,32 @@ Fit fit_costs(std::span<const KernelEvent> events, std::span<const StepTime> ste
     set_wakeup(*wake, found.wakes.size());
   else if (Calls* gives = best(found.gives, &Calls::once))
     set_wakeup(less(*median(gives->once), *median(gives->plain)), gives->once.size());
-  if (const auto line = fit_line(found.segments)) {
-    // The scheduler's run goes to the end of its yield, where the kernel carries the decisions out.
-    f.set(&Costs::step, less(line->base, costs.switch_in()), found.segments.size());
-    f.set(&Costs::step_event, line->slope, found.segments.size());
-    f.set(&Costs::step_decision, line->slope, found.segments.size());
-    f.set(&Costs::bpf_decision, 0, found.segments.size());
+  if (const auto enter = median(found.enters))
+    f.set(&Costs::enter, less(*enter, costs.switch_in()), found.enters.size());
+  if (const auto line = fit_line(found.parts)) {
+    f.set(&Costs::step, line->base, found.parts.size());
+    f.set(&Costs::step_event, line->slope, found.parts.size());
+    f.set(&Costs::step_decision, line->slope, found.parts.size());
   }
-  if (const auto turn = median(found.turns)) f.set(&Costs::turn, less(*turn, costs.switch_in()), found.turns.size());
+  // The scheduler's run goes to the end of its yield, where the kernel carries the decisions out.
+  if (const auto line = fit_line(found.leaves)) {
+    f.set(&Costs::leave, line->base, found.leaves.size());
+    f.set(&Costs::bpf_decision, line->slope, found.leaves.size());
+  }
+  if (const auto turn = median(found.turns))
+    f.set(&Costs::turn, less(*turn, costs.switch_in() + costs.enter), found.turns.size());
   if (const auto tick = median(found.ticks)) f.set(&Costs::tick, *tick, found.ticks.size());
   if (const auto timer = median(found.timers)) f.set(&Costs::timer, less(*timer, costs.wake()), found.timers.size());
   f.fit.tick_at_ns = tick_phase(found.tick_ends, period_ns);
   // The wakeup itself goes on after its event.
-  if (const auto preempt = median(found.preempts, 4))
+  if (const auto preempt = median(found.preempts))
     f.set(&Costs::preempt, less(*preempt, costs.wake()), found.preempts.size());
   if (const auto idle = median(found.idle_exits, 4))
     f.set(&Costs::idle_exit, less(*idle, costs.wake()), found.idle_exits.size());
+  if (const auto far = median(found.far_preempts))
+    f.set(&Costs::wakeup_ipi, less(*far, costs.preempt + costs.wake()), found.far_preempts.size());
+  if (const auto far = median(found.far_idle_exits))
+    f.set(&Costs::idle_ipi, less(*far, costs.wakeup_ipi + costs.idle_exit + costs.wake()), found.far_idle_exits.size());
   return f.finish();
 }
 

@@ -35,8 +35,9 @@ struct StepTime {
   u32 decisions = 0;
 };
 
-/// `events` in order of time; `scheduler_tid` 0: none; `period_ns`: of the tick, 0: not known.
+/// `events` in order of time; `scheduler_tid` 0: none; `period_ns`: of the tick, 0: not known; `kick_interval_ns`: how
+/// often wakeups preempt a task for the scheduler at most, where tasks queue.
 Fit fit_costs(std::span<const trace::KernelEvent> events, std::span<const StepTime> steps, i32 scheduler_tid,
-              u64 period_ns);
+              u64 period_ns, u64 kick_interval_ns = 0);
 
 }  // namespace reprise::sim

@@ -124,7 +124,9 @@ Expected<Recorded> from_trace(const std::string& path, const FromTraceOptions& o
   ExtractOptions how;
   how.session = options.session;
   const i32 scheduler = find_scheduler(timeline->events);
-  out.fit = options.fit ? fit_costs(timeline->events, timeline->steps, scheduler, kNsPerSec / out.machine.hz) : Fit{};
+  out.fit = options.fit ? fit_costs(timeline->events, timeline->steps, scheduler, kNsPerSec / out.machine.hz,
+                                    out.machine.kick_interval_us * kNsPerUs)
+                        : Fit{};
   const u64 tick_at = out.fit.tick_at_ns;
   if (options.costs) out.fit = {.costs = *options.costs, .tick_at_ns = tick_at, .fields = {}};
   const bool live = out.session.kind == trace::SessionKind::kLive;

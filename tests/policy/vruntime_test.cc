@@ -6,6 +6,7 @@
 #include <numeric>
 
 #include "scheduler/policies/table.h"
+#include "scheduler/policies/virtual_time.h"
 #include "tests/support/machine.h"
 
 namespace reprise {
@@ -168,6 +169,36 @@ TEST(VruntimeTest, TasksGoBackToTheirCpuWhenItIsIdle) {
   }
   EXPECT_GT(decisions, 500u);
   EXPECT_LE(moves, 4u) << "none, once each has found a CPU of its own";
+}
+
+// A heavy thread that does 300 us now and then is interrupted by a wakeup, as the one that records is: it counts as one
+// more task, not as 86. One that goes on and on counts by its weight.
+TEST(VruntimeTest, AHeavyTaskThatRunsForAMomentShortensSlicesLikeAnyOther) {
+  constexpr std::size_t kTasks = 3;
+  alignas(Arena::kAlignment) static std::byte block[4096];
+  ASSERT_LE(VirtualTime::bytes(kTasks), sizeof block);
+  Arena arena(block, kTasks);
+  const auto config = VirtualTime::config(Options(vruntime().options));
+  ASSERT_TRUE(config);
+  VirtualTime time(arena, *config, 1);
+  const auto enqueue = [&](TaskSlot slot, u32 weight, u64 ran_ns, bool woken) {
+    Task task{};
+    task.weight = weight;
+    task.exec_delta_ns = ran_ns;
+    task.enqueue_flags = woken ? u32{kEnqueueWakeup} : 0;
+    time.enqueue(slot, task);
+    return time.slice_ns(slot, task);
+  };
+  time.advance(kNsPerSec);
+  enqueue(0, 100, 4 * kNsPerMs, false);
+  enqueue(1, 100, 4 * kNsPerMs, false);
+  enqueue(2, 8'668, 100 * kNsPerUs, true);
+  enqueue(2, 8'668, 300 * kNsPerUs, false);
+  EXPECT_EQ(enqueue(0, 100, 0, true), 20 * kNsPerMs / 3) << "a third of slice_us";
+  enqueue(2, 8'668, 1'700 * kNsPerUs, false);
+  EXPECT_EQ(enqueue(0, 100, 0, true), 20 * kNsPerMs / 4) << "after two of slice_min_us it counts as two";
+  enqueue(2, 8'668, 100 * kNsPerMs, false);
+  EXPECT_EQ(enqueue(0, 100, 0, true), kNsPerMs) << "slice_min_us";
 }
 
 TEST(VruntimeTest, VtimeStaysNearTheClockAndSliceWithinBounds) {

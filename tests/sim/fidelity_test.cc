@@ -64,10 +64,13 @@ TEST(FidelityTest, EachRecordingIsHeldAgainstItsOwnSimulations) {
 }
 
 TEST(FidelityTest, RunTimesThatDifferALittleStillAgree) {
-  const Recorded one[] = {recorded(12, "vruntime")};
+  const Recorded one[] = {recorded(20, "vruntime")};
   const auto result = fidelity(one, against_vruntime(5));
   ASSERT_TRUE(result);
   EXPECT_EQ(result->verdict, Verdict::kAgree);
+  for (const FidelityCell& cell : result->cells)
+    EXPECT_NE(cell.verdict, MetricVerdict::kDisagree) << cell.metric->name << ": " << cell.difference;
+  for (const Control& control : result->controls) EXPECT_TRUE(control.rejected) << control.what;
   EXPECT_EQ(result->state_hashes.size(), 1u);  // of the one without jitter
 }
 

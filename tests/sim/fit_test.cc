@@ -15,7 +15,12 @@ constexpr i32 kScheduler = 5;
 struct Recording {
   std::vector<KernelEvent> events;
   u64 now = 1'000'000;
+  u16 cpu = 0;
 
+  Recording& on(u16 number) {
+    cpu = number;
+    return *this;
+  }
   Recording& after(u64 ns) {
     now += ns;
     return *this;
@@ -23,7 +28,7 @@ struct Recording {
   Recording& put(KernelEventType type, i32 tid, u8 flags, u32 a, u64 b, u64 c = 0) {
     events.push_back({.time_ns = now,
                       .seq = static_cast<u32>(events.size()),
-                      .cpu = 0,
+                      .cpu = cpu,
                       .type = type,
                       .flags = flags,
                       .tid = tid,
@@ -62,6 +67,34 @@ TEST(FitTest, PreemptingIsSeenOnlyWhereATaskMadeWayThatCouldGoOn) {
   EXPECT_EQ(r.fitted("preempt"), 6'000 - std::min<u64>(6'000, Costs{}.wake()));
 }
 
+TEST(FitTest, AnotherCpuIsCalledByAnInterrupt) {
+  Recording r;
+  for (int i = 0; i < 20; ++i) {
+    r.on(0).to(10, kScheduler, 0).on(1).to(20, 0, 0).after(50'000);
+    r.on(0).wake(11, trace::kWakeTask, 10).after(6'000).to(kScheduler, 10, 0, trace::kSwitchPreempted).after(5'000);
+    r.to(10, kScheduler, 0).after(50'000).wake(11, trace::kWakeTask, 10);
+    r.on(1).after(9'000).to(kScheduler, 20, 0, trace::kSwitchPreempted).after(5'000);
+    r.to(0, kScheduler, 0).after(50'000).on(0).wake(11, trace::kWakeTask, 10);
+    r.on(1).after(15'000).to(kScheduler, 0, 0).after(5'000).to(20, kScheduler, 0).to(0, 20, 1);
+  }
+  const u64 wake = Costs{}.wake();
+  EXPECT_EQ(r.fitted("preempt"), 6'000 - wake);
+  EXPECT_EQ(r.fitted("wakeup_ipi"), 9'000u - 6'000u);
+  EXPECT_EQ(r.fitted("idle_ipi"), 15'000u - 3'000u - wake - Costs{}.idle_exit);
+}
+
+TEST(FitTest, TheLimitOfKicksIsNoCost) {
+  Recording r;
+  for (int i = 0; i < 20; ++i) {
+    r.to(10, kScheduler, 0).after(1'000'000).wake(11, trace::kWakeTask, 10);
+    r.after(6'000).to(kScheduler, 10, 0, trace::kSwitchPreempted).after(5'000).to(10, kScheduler, 0);
+    r.after(50'000).wake(12, trace::kWakeTask, 10);
+    r.after(150'000).to(kScheduler, 10, 0, trace::kSwitchPreempted).after(5'000);
+  }
+  const Fit fit = fit_costs(r.events, {}, kScheduler, 1'000'000, 200'000);
+  EXPECT_EQ(fit.costs.preempt, 6'000 - Costs{}.wake());
+}
+
 TEST(FitTest, AWakeupIsWhatLiesBetweenTwoTimersOfOneInterrupt) {
   Recording r;
   for (int i = 0; i < 20; ++i) {
@@ -90,13 +123,19 @@ TEST(FitTest, AStepThatSomethingElseCameIntoIsLeftOut) {
   for (u32 i = 0; i < 64; ++i) {
     const u32 work = i % 8;
     const u64 took = 3'000 + u64{work} * 500 + (i % 16 == 5 ? 20'000'000 : 0);
-    r.to(kScheduler, 9, 1);
-    steps.push_back({.begin_ns = r.now, .end_ns = r.now + took / 2, .events = work, .decisions = 0});
-    r.after(took).put(KernelEventType::kSwitch, 9, 0, kScheduler, 0, exec += took).after(100'000);
+    r.to(kScheduler, 9, 1).after(2'000);
+    steps.push_back({.begin_ns = r.now, .end_ns = r.now + took, .events = work, .decisions = work / 2});
+    r.after(took + 4'000 + work / 2 * 300);
+    r.put(KernelEventType::kSwitch, 9, 0, kScheduler, 0, exec += took).after(100'000);
   }
   const Fit fit = fit_costs(r.events, steps, kScheduler, 1'000'000);
-  EXPECT_GE(fit.costs.step_event, 400u);
-  EXPECT_LE(fit.costs.step_event, 600u);
+  EXPECT_EQ(fit.costs.enter, 2'000 - std::min<u64>(2'000, Costs{}.switch_in()));
+  EXPECT_GE(fit.costs.step_event, 300u);
+  EXPECT_LE(fit.costs.step_event, 400u);
+  EXPECT_GE(fit.costs.leave, 3'900u);
+  EXPECT_LE(fit.costs.leave, 4'100u);
+  EXPECT_GE(fit.costs.bpf_decision, 280u);
+  EXPECT_LE(fit.costs.bpf_decision, 320u);
 }
 
 TEST(FitTest, LeavingTheIdleLoopIsWhatFollowsTheWakeup) {
