@@ -31,13 +31,14 @@ struct Costs {
   u64 bpf_select_cpu = 80;      // ops.select_cpu
   u64 bpf_enqueue = 350;        // ops.enqueue: hand-up
   u64 bpf_dispatch = 250;       // ops.dispatch, without what it carries out
-  u64 bpf_decision = 250;       // carrying one decision out
+  u64 bpf_decision = 250;       // carrying one decision out, paid by whoever runs next
   u64 bpf_running = 60;         // ops.running and ops.stopping, each
   u64 enter = 0;                // from the scheduler's switch-in until it looks into the ring, beyond switch_in()
   u64 step = 900;               // a step of the scheduler's loop
   u64 step_event = 90;          // per event in it
   u64 step_decision = 60;       // per decision out of it
-  u64 leave = 0;                // from the end of its last step until the kernel asks for decisions
+  u64 leave = 0;                // from the end of its last step until the kernel switches to another task
+  u64 leave_decision = 0;       // per decision of that step, which are carried out on the way
   u64 turn = 350;               // a turn of its loop that finds nothing to do
   u64 restart = 20 * kNsPerMs;  // from the end of a session to the next one's attach (CPU hotplug)
 

@@ -142,7 +142,8 @@ Action Machine::scheduler_next() {
     submit();
     if (error) return {Next::kBlock};
     phase = up.count() == 0 ? Phase::kLeave : Phase::kTurn;
-    if (phase == Phase::kLeave && options.costs.leave != 0) return {Next::kRun, options.costs.leave};
+    const u64 leave = options.costs.leave + options.costs.leave_decision * output.decision_count;
+    if (phase == Phase::kLeave && leave != 0) return {Next::kRun, leave};
   }
   if (phase == Phase::kLeave) {
     phase = Phase::kEnter;

@@ -354,7 +354,8 @@ Fit fit_costs(std::span<const KernelEvent> events, std::span<const StepTime> ste
   // The scheduler's run goes to the end of its yield, where the kernel carries the decisions out.
   if (const auto line = fit_line(found.leaves)) {
     f.set(&Costs::leave, line->base, found.leaves.size());
-    f.set(&Costs::bpf_decision, line->slope, found.leaves.size());
+    f.set(&Costs::leave_decision, line->slope, found.leaves.size());
+    f.set(&Costs::bpf_decision, 0, found.leaves.size());
   }
   if (const auto turn = median(found.turns))
     f.set(&Costs::turn, less(*turn, costs.switch_in() + costs.enter), found.turns.size());

@@ -134,8 +134,9 @@ TEST(FitTest, AStepThatSomethingElseCameIntoIsLeftOut) {
   EXPECT_LE(fit.costs.step_event, 400u);
   EXPECT_GE(fit.costs.leave, 3'900u);
   EXPECT_LE(fit.costs.leave, 4'100u);
-  EXPECT_GE(fit.costs.bpf_decision, 280u);
-  EXPECT_LE(fit.costs.bpf_decision, 320u);
+  EXPECT_GE(fit.costs.leave_decision, 280u);
+  EXPECT_LE(fit.costs.leave_decision, 320u);
+  EXPECT_EQ(fit.costs.bpf_decision, 0u);
 }
 
 TEST(FitTest, LeavingTheIdleLoopIsWhatFollowsTheWakeup) {

@@ -45,6 +45,8 @@ TEST(CostsTest, TheSchedulerComesStepsAndLeavesBeforeItsDecisionsAreCarriedOut) 
   EXPECT_EQ(wakeup_latency(more), wakeup_latency(costs) + 120'000);
   more.step += 30'000;
   EXPECT_EQ(wakeup_latency(more), wakeup_latency(costs) + 150'000);
+  more.leave_decision = 10'000;
+  EXPECT_EQ(wakeup_latency(more), wakeup_latency(costs) + 160'000);
 }
 
 TEST(CostsTest, TheStepSeesWhatHappenedWhileTheSchedulerCame) {
