@@ -31,7 +31,7 @@ constexpr CostField kFields[] = {
     {"step_event", &Costs::step_event, "per event in a step"},
     {"step_decision", &Costs::step_decision, "per decision of a step"},
     {"leave", &Costs::leave, "from the scheduler's last step until another task runs"},
-    {"leave_decision", &Costs::leave_decision, "per decision of that step"},
+    {"leave_decision", &Costs::leave_decision, "per decision that waits then"},
     {"turn", &Costs::turn, "a turn of the scheduler's loop that finds nothing to do"},
     {"restart", &Costs::restart, "between two sessions"},
 };

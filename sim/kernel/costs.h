@@ -38,7 +38,7 @@ struct Costs {
   u64 step_event = 90;          // per event in it
   u64 step_decision = 60;       // per decision out of it
   u64 leave = 0;                // from the end of its last step until the kernel switches to another task
-  u64 leave_decision = 0;       // per decision of that step, which are carried out on the way
+  u64 leave_decision = 0;       // per decision that waits then; they are carried out on the way
   u64 turn = 350;               // a turn of its loop that finds nothing to do
   u64 restart = 20 * kNsPerMs;  // from the end of a session to the next one's attach (CPU hotplug)
 

@@ -142,7 +142,7 @@ Action Machine::scheduler_next() {
     submit();
     if (error) return {Next::kBlock};
     phase = up.count() == 0 ? Phase::kLeave : Phase::kTurn;
-    const u64 leave = options.costs.leave + options.costs.leave_decision * output.decision_count;
+    const u64 leave = options.costs.leave + options.costs.leave_decision * down.count();
     if (phase == Phase::kLeave && leave != 0) return {Next::kRun, leave};
   }
   if (phase == Phase::kLeave) {
