@@ -52,6 +52,7 @@ std::string task_text(const Program& program, const TaskProgram& task) {
   put(head, "kernel_thread", task.kernel_thread, none.kernel_thread);
   put(head, "own", task.own, none.own);
   put(head, "background", task.background, none.background);
+  put(head, "at_attach", task.at_attach, none.at_attach);
   std::vector<ordered_json> ops;
   for (u32 i = task.first_op; i < task.first_op + task.ops; ++i) ops.push_back(op_json(program.ops[i], task.first_op));
   std::string text = head.dump();
@@ -95,6 +96,7 @@ TaskProgram read_task(const ordered_json& json, Program& program) {
   task.kernel_thread = get(json, "kernel_thread", task.kernel_thread);
   task.own = get(json, "own", task.own);
   task.background = get(json, "background", task.background);
+  task.at_attach = get(json, "at_attach", task.at_attach);
   task.first_op = static_cast<u32>(program.ops.size());
   for (const ordered_json& op : json.at("ops")) program.ops.push_back(read_op(op, task.first_op));
   task.ops = static_cast<u32>(program.ops.size()) - task.first_op;

@@ -211,6 +211,7 @@ Program Walk::finish() {
     made.kernel_thread = task.kernel_thread;
     made.own = task.marked;
     made.background = commanded && !is_command(task);
+    made.at_attach = task.listed;
     std::memcpy(made.comm, task.comm, sizeof made.comm);
     report_.by_task.push_back({.tid = task.tid,
                                .index = static_cast<u32>(program_.tasks.size()),

@@ -126,6 +126,7 @@ void Walk::find_tasks() {
       forked[tid] = true;
     } else if (e.type == KernelEventType::kTask && (tid >= forked.size() || !forked[tid])) {
       on_task(e);
+      known(e.tid).listed = true;
     }
   }
 }

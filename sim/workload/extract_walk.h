@@ -111,6 +111,7 @@ class Walk {
     bool ended = false;
     bool armed_absolute = false;
     bool existed = false;
+    bool listed = false;  // among the tasks that were there when the recording began
   };
   struct Computing {  // when `teller` had a CPU again after that sleep
     u32 teller;

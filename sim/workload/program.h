@@ -138,7 +138,8 @@ struct TaskProgram {
   bool kernel_thread = false;
   bool own = false;         // of the process that recorded: runs, but is left out of distributions
   bool background = false;  // the workload has ended without it, too
-  u8 reserved[3] = {};
+  bool at_attach = false;   // existed when the scheduler attached; no newcomer, however little it has run
+  u8 reserved[2] = {};
 };
 static_assert(sizeof(TaskProgram) == 64);
 

@@ -111,6 +111,7 @@ u32 Workload::make(Kernel& kernel, u32 task, TaskId parent, TaskState state) {
   info.weight = from.weight;
   info.allowed = program_.cpu_sets[from.cpu_set];
   info.kernel_thread = from.kernel_thread;
+  info.at_attach = from.at_attach && first;
   info.sched_class = from.sched_class == 0 ? SchedClass::kExt : static_cast<SchedClass>(from.sched_class - 1);
   info.state = state;
   const u32 index = static_cast<u32>(instances_.size());

@@ -166,6 +166,21 @@ TEST(ExtractTest, AShellInSigsuspendWaitsForWhicheverChildEndsFirst) {
   play(extracted, "sigsuspend");
 }
 
+TEST(ExtractTest, WhoWasThereAtTheAttachIsNoNewcomerInTheSimulationEither) {
+  using test::EventTrace;
+  EventTrace trace;
+  trace.task(10, 10).at(1'000).run(0, 10).at(2'000).fork(10, 20).at(3'000).sleep(0, 20).at(4'000).exit(20).die(0);
+  const Extracted extracted = trace.extract();
+  ASSERT_EQ(extracted.program.tasks.size(), 2u);
+  for (const TaskProgram& task : extracted.program.tasks) EXPECT_EQ(task.at_attach, task.tid == 10) << task.tid;
+  Workload workload(extracted.program);
+  test::FakeKernel kernel(1);
+  workload.begin(kernel);
+  kernel.run(workload, ~u64{0}, true);
+  ASSERT_EQ(kernel.tasks().size(), 2u);
+  for (const auto& task : kernel.tasks()) EXPECT_EQ(task.info.at_attach, task.info.tid == 10) << task.info.tid;
+}
+
 TEST(ExtractTest, WhatATicksSoftirqWakesSleepsForSoManyTicks) {
   using test::EventTrace;
   EventTrace trace;
