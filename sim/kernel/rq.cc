@@ -225,7 +225,7 @@ void Machine::switch_to(u32 cpu, TaskId prev, TaskId next, u64 prev_state) {
     touch(task);
     c.exec_start = now;
     c.work_at_start = work_now();
-    charge(cpu, options.costs.context_switch);
+    if (next != scheduler || options.costs.enter == 0) charge(cpu, options.costs.context_switch);
     if (task.last_ran != cpu && task.last_ran != kNeverRan) {
       ++counters.migrations;
       charge(cpu,

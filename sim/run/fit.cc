@@ -344,8 +344,7 @@ Fit fit_costs(std::span<const KernelEvent> events, std::span<const StepTime> ste
     set_wakeup(*wake, found.wakes.size());
   else if (Calls* gives = best(found.gives, &Calls::once))
     set_wakeup(less(*median(gives->once), *median(gives->plain)), gives->once.size());
-  if (const auto enter = median(found.enters))
-    f.set(&Costs::enter, less(*enter, costs.switch_in()), found.enters.size());
+  if (const auto enter = median(found.enters)) f.set(&Costs::enter, *enter, found.enters.size());
   if (const auto line = fit_line(found.parts)) {
     f.set(&Costs::step, line->base, found.parts.size());
     f.set(&Costs::step_event, line->slope, found.parts.size());
@@ -358,7 +357,7 @@ Fit fit_costs(std::span<const KernelEvent> events, std::span<const StepTime> ste
     f.set(&Costs::bpf_decision, 0, found.leaves.size());
   }
   if (const auto turn = median(found.turns))
-    f.set(&Costs::turn, less(*turn, costs.switch_in() + costs.enter), found.turns.size());
+    f.set(&Costs::turn, less(*turn, costs.enter != 0 ? costs.enter : costs.switch_in()), found.turns.size());
   if (const auto tick = median(found.ticks)) f.set(&Costs::tick, *tick, found.ticks.size());
   if (const auto timer = median(found.timers)) f.set(&Costs::timer, less(*timer, costs.wake()), found.timers.size());
   f.fit.tick_at_ns = tick_phase(found.tick_ends, period_ns);
