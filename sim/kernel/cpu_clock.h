@@ -14,7 +14,7 @@ class CpuClock {
  public:
   static constexpr u64 kNever = ~u64{0};
 
-  explicit CpuClock(u32 cpus) {
+  explicit CpuClock(u32 cpus) : alone_(cpus == 1) {
     u32 count = cpus;
     do {
       count = (count + 7) / 8;
@@ -28,6 +28,7 @@ class CpuClock {
   [[nodiscard]] u32 next_cpu() const { return static_cast<u32>(least_) & (kMaxCpus - 1); }
   /// As next_time, of all CPUs but this one.
   [[nodiscard]] u64 next_time_but(u32 cpu) const {
+    if (alone_) return kNever;
     u64 least = kNever;
     for (const std::vector<u64>& level : levels_) {
       const u64* const node = &level[cpu & ~7u];
@@ -48,6 +49,10 @@ class CpuClock {
   [[nodiscard]] static u64 time_of(u64 key) { return key == kNever ? kNever : key >> kCpuBits; }
 
   void set_key(u32 cpu, u64 key) {
+    if (alone_) {
+      levels_[0][0] = least_ = key;
+      return;
+    }
     u32 at = cpu;
     for (std::vector<u64>& level : levels_) {
       u64* const node = &level[at & ~7u];
@@ -60,6 +65,7 @@ class CpuClock {
     least_ = key;
   }
 
+  const bool alone_;  // one CPU: nothing to compare
   std::vector<std::vector<u64>> levels_;
   u64 least_ = kNever;
 };

@@ -74,26 +74,28 @@ void Dsq::pop_at(u32 place) {
 }
 
 void Dsq::sift_up(u32 place, const Entry& entry) {
+  Entry* const entries = all();
   while (place > kRoot) {
     const u32 above = parent(place);
-    if (!(entry < at(above))) break;
-    at(place) = at(above);
+    if (!(entry < entries[above])) break;
+    entries[place] = entries[above];
     place = above;
   }
-  at(place) = entry;
+  entries[place] = entry;
 }
 
 void Dsq::sift_down(u32 place, const Entry& entry) {
+  Entry* const entries = all();
   const u32 end = kRoot + size_;
   for (u32 child = first_child(place); child < end; child = first_child(place)) {
     u32 least = child;
     for (u32 other = child + 1; other < std::min(child + 4, end); ++other)
-      if (at(other) < at(least)) least = other;
-    if (!(at(least) < entry)) break;
-    at(place) = at(least);
+      if (entries[other] < entries[least]) least = other;
+    if (!(entries[least] < entry)) break;
+    entries[place] = entries[least];
     place = least;
   }
-  at(place) = entry;
+  entries[place] = entry;
 }
 
 void Dsq::walk_push(u32 place) {

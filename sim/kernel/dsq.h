@@ -82,7 +82,8 @@ class Dsq {
   };
   static u32 first_child(u32 place) { return 4 * (place - 2); }
   static u32 parent(u32 place) { return place / 4 + 2; }
-  [[nodiscard]] Entry& at(u32 place) { return heap_[place / 4].entries[place % 4]; }
+  [[nodiscard]] Entry* all() { return reinterpret_cast<Entry*>(heap_.data()); }  // a Line is nothing but entries
+  [[nodiscard]] Entry& at(u32 place) { return all()[place]; }
 
   [[nodiscard]] bool valid(const Task& task, const Entry& entry) const {
     return task.dsq == index_ && task.dsq_seq == entry.sequence;

@@ -131,10 +131,10 @@ class Workload final : public Behaviour {
   void end(Kernel&, u32 instance);
   // workload_ahead.cc
   [[nodiscard]] u64 look_ahead(Kernel&, Instance&, u64 run_ns);
-  [[nodiscard]] bool is_quiet(const Op&) const;
-  [[nodiscard]] bool takes_quietly(const Op&) const;
-  [[nodiscard]] bool posts_quietly(const Op&) const;
-  void take_quietly(Kernel&, const Op&);
+  [[nodiscard]] bool may_be_quiet(const Op&) const;
+  bool step_quietly(Kernel&, Instance&, u64& run_ns);
+  bool take_quietly(Kernel&, const Op&);
+  bool post_quietly(const Op&);
   void do_outside(Kernel&);
   void arm_outside(Kernel&);
 

@@ -14,32 +14,75 @@ namespace {
 constexpr u32 kMostOps = 4096;  // at a time: a loop without time in it comes to an end
 }  // namespace
 
-/// take() would neither block nor let a writer or another reader go on.
-bool Workload::takes_quietly(const Op& op) const {
-  const Place& place = places_[op.target];
-  return place.takers.empty() && place.posters.empty() &&
-         (place.tokens >= op.value || (op.code == OpCode::kTakeSome && place.tokens != 0));
-}
-
-void Workload::take_quietly(Kernel& kernel, const Op& op) {
+/// take() would neither block nor let a writer or another reader go on: taken. Else false, and nothing is done.
+inline bool Workload::take_quietly(Kernel& kernel, const Op& op) {
   Place& place = places_[op.target];
+  if (!place.takers.empty() || !place.posters.empty()) return false;
   const u64 got = std::min(place.tokens, op.value);
+  if (got < op.value && (op.code == OpCode::kTake || got == 0)) return false;
+  const Object& object = program_.objects[op.target];
   place.owed += op.value - got;
-  draw(kernel, op.target, got);
+  if (object.members == 0 && object.page == 0)
+    place.tokens -= got;
+  else
+    draw(kernel, op.target, got);
   if (place.takes_left != kNone) place.takes_left -= 1;
   stats_.takes += 1;
+  return true;
 }
 
 /// post() likewise.
-bool Workload::posts_quietly(const Op& op) const {
-  const Place& place = places_[op.target];
+inline bool Workload::post_quietly(const Op& op) {
+  Place& place = places_[op.target];
+  if (!place.takers.empty() || !place.posters.empty()) return false;
   const Object& object = program_.objects[op.target];
-  return place.takers.empty() && place.posters.empty() &&
-         (object.members == 0 || place.tokens != 0) &&  // else who waits for the set would be woken
-         (object.capacity == 0 || op.value <= object.capacity - std::min(object.capacity, level(place)) + place.owed);
+  if (object.members != 0 && place.tokens == 0) return false;  // else who waits for a set it is in would be woken
+  if (object.capacity != 0 && op.value > object.capacity - std::min(object.capacity, level(place)) + place.owed)
+    return false;
+  const u64 paid = std::min(place.owed, op.value);
+  place.owed -= paid;
+  place.tokens += op.value - paid;
+  stats_.posts += 1;
+  return true;
 }
 
-bool Workload::is_quiet(const Op& op) const {
+/// Does the operation at task.pc, if nobody can tell. `run_ns` grows by what it takes.
+inline bool Workload::step_quietly(Kernel& kernel, Instance& task, u64& run_ns) {
+  const Op& op = program_.ops[task.pc];
+  u32 following = task.pc + 1;
+  switch (op.code) {
+    case OpCode::kRun:
+      run_ns += op.value;
+      break;
+    case OpCode::kTake:
+    case OpCode::kTakeSome:
+      if (!take_quietly(kernel, op)) return false;
+      break;
+    case OpCode::kPost:
+      if (!post_quietly(op)) return false;
+      break;
+    case OpCode::kReady:
+      if (places_[op.target].tokens == 0) return false;
+      stats_.takes += 1;
+      break;
+    case OpCode::kLoop:
+      task.loops[op.depth] = 0;
+      if (op.value == 0) following = op.target + 1;
+      break;
+    case OpCode::kLoopEnd: {
+      const u64 count = program_.ops[op.target].value;
+      if (count == kForever || ++task.loops[op.depth] < count) following = op.target + 1;
+      break;
+    }
+    default:
+      return false;
+  }
+  task.pc = following;
+  return true;
+}
+
+/// Whether it is worth asking the kernel.
+inline bool Workload::may_be_quiet(const Op& op) const {
   switch (op.code) {
     case OpCode::kRun:
     case OpCode::kLoop:
@@ -47,11 +90,10 @@ bool Workload::is_quiet(const Op& op) const {
       return true;
     case OpCode::kTake:
     case OpCode::kTakeSome:
-      return takes_quietly(op);
-    case OpCode::kPost:
-      return posts_quietly(op);
     case OpCode::kReady:
       return places_[op.target].tokens != 0;
+    case OpCode::kPost:
+      return places_[op.target].takers.empty();
     default:
       return false;
   }
@@ -62,31 +104,10 @@ bool Workload::is_quiet(const Op& op) const {
 u64 Workload::look_ahead(Kernel& kernel, Instance& task, u64 run_ns) {
   const TaskProgram& program = program_.tasks[task.task];
   const u32 end = program.first_op + program.ops;
-  u64 horizon = 0;  // asked for when there is something to do
-  for (u32 done = 0; done < kMostOps && task.pc < end; ++done) {
-    const Op& op = program_.ops[task.pc];
-    if (!is_quiet(op)) break;
-    if (horizon == 0) horizon = kernel.undisturbed();
-    if (run_ns >= horizon) break;
-    u32 following = task.pc + 1;
-    if (op.code == OpCode::kRun) {
-      run_ns += op.value;
-    } else if (op.code == OpCode::kPost) {
-      put(kernel, op.target, op.value, WakeContext::kTask);
-      stats_.posts += 1;
-    } else if (op.code == OpCode::kReady) {
-      stats_.takes += 1;
-    } else if (op.code == OpCode::kLoop) {
-      task.loops[op.depth] = 0;
-      if (op.value == 0) following = op.target + 1;
-    } else if (op.code == OpCode::kLoopEnd) {
-      const u64 count = program_.ops[op.target].value;
-      if (count == kForever || ++task.loops[op.depth] < count) following = op.target + 1;
-    } else {
-      take_quietly(kernel, op);
-    }
-    task.pc = following;
-  }
+  if (task.pc >= end || !may_be_quiet(program_.ops[task.pc])) return run_ns;
+  const u64 horizon = kernel.undisturbed();
+  for (u32 done = 0; done < kMostOps && task.pc < end && run_ns < horizon; ++done)
+    if (!step_quietly(kernel, task, run_ns)) break;
   return run_ns;
 }
 
