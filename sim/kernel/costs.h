@@ -24,6 +24,8 @@ struct Costs {
   u64 idle_exit = 1'500;      // until an idle CPU is out of its idle loop
   u64 tick = 900;             // sched_tick and the interrupt around it
   u64 timer = 900;            // a timer's interrupt, without what its function does
+  u64 soft_timer = 0;         // from the expiry of a timer of the dispatcher's to its callback, which runs in a softirq
+                              // (hrtimer_run_softirq)
   u64 yield = 200;            // the system call
   u64 fork = 25'000;          // copy_process, paid by the parent
   u64 exit = 20'000;          // do_exit, after which the task is gone

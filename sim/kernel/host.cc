@@ -146,10 +146,11 @@ void timer_start(u32 name, u64 ns, bool absolute) {
   using reprise::sim::EventKind;
   Machine& m = machine();
   if (m.timer_slots[name] != ~0u) m.release(m.timer_slots[name]);
-  m.timer_slots[name] = m.event_at(absolute ? ns : m.now + ns, {.kind = name == TIMER_WISH   ? EventKind::kWish
-                                                                        : name == TIMER_KICK ? EventKind::kKick
-                                                                                             : EventKind::kHeartbeat,
-                                                                .cpu = m.here});
+  const u64 at = (absolute ? ns : m.now + ns) + m.options.costs.soft_timer;
+  m.timer_slots[name] = m.event_at(at, {.kind = name == TIMER_WISH   ? EventKind::kWish
+                                                : name == TIMER_KICK ? EventKind::kKick
+                                                                     : EventKind::kHeartbeat,
+                                        .cpu = m.here});
 }
 
 }  // extern "C"

@@ -39,7 +39,7 @@ struct Calls {
 class Collector {
  public:
   Collector(i32 scheduler_tid, std::span<const StepTime> steps, u64 kick_interval_ns)
-      : scheduler_(scheduler_tid), steps_(steps), quiet_ns_(2 * kick_interval_ns) {}
+      : scheduler_(scheduler_tid), steps_(steps), kick_interval_ns_(kick_interval_ns) {}
 
   void event(const KernelEvent& e) {
     switch (e.type) {
@@ -68,6 +68,7 @@ class Collector {
   // From a wakeup to the scheduler's coming in place of a task that could go on: there, and on another CPU; on another
   // one that was idle.
   Samples preempts, far_preempts, far_idle_exits;
+  Samples put_off;  // how much later than the limit of kicks allows the scheduler comes, where a timer brings it
   std::vector<std::pair<u64, u64>> tick_ends;  // with their durations
   // Runs of the scheduler with one step in them: from its coming to the step, the step, and from there to its leaving.
   struct Part {
@@ -103,6 +104,10 @@ class Collector {
     return cpus_[number];
   }
   static bool known(i32 tid) { return tid > 0 && tid <= kMaxTid; }
+  /// Who left could go on.
+  static bool preempted(const KernelEvent& e) {
+    return e.a != 0 && ((e.flags & trace::kSwitchPreempted) != 0 || static_cast<u32>(e.b) == 0);
+  }
 
   void on_switch(const KernelEvent& e) {
     Cpu& here = cpu(e.cpu);
@@ -126,14 +131,20 @@ class Collector {
     here.in_ns = e.time_ns;
   }
 
-  // One wakeup calls the scheduler at once; soon after another one, the limit of kicks may come between.
+  // One wakeup calls the scheduler at once; soon after another one, the limit of kicks may come between: then a timer
+  // does, which is started by the first wakeup that comes too early.
   void scheduler_came(const KernelEvent& e, const Cpu& here) {
     const u64 called_ns = std::exchange(called_ns_, 0);
+    if (preempted(e)) {
+      const u64 since = e.time_ns - std::exchange(kicked_ns_, e.time_ns);
+      if (std::exchange(timer_runs_, false) && since >= kick_interval_ns_ && since < 2 * kick_interval_ns_)
+        put_off.push_back(since - kick_interval_ns_);
+    }
     if (called_ns <= here.in_ns) return;
     const u64 took = e.time_ns - called_ns;
     if (e.a == 0) {
       if (e.cpu != called_on_) far_idle_exits.push_back(took);
-    } else if ((e.flags & trace::kSwitchPreempted) != 0 || static_cast<u32>(e.b) == 0) {
+    } else if (preempted(e)) {
       (e.cpu == called_on_ ? preempts : far_preempts).push_back(took);
     }
   }
@@ -156,7 +167,9 @@ class Collector {
 
   void on_waking(const KernelEvent& e) {
     if (!known(e.tid) || (e.flags & trace::kWakeRunnable) != 0) return;
-    const bool alone = !scheduler_runs_ && e.time_ns - last_woke_ns_ > quiet_ns_;
+    // Between two wakeups that far apart no kick is put off.
+    const bool alone = !scheduler_runs_ && e.time_ns - last_woke_ns_ > 2 * kick_interval_ns_;
+    timer_runs_ |= !scheduler_runs_ && e.time_ns - kicked_ns_ < kick_interval_ns_ / 2;
     called_ns_ = alone ? e.time_ns : 0;
     called_on_ = e.cpu;
     last_woke_ns_ = e.time_ns;
@@ -224,10 +237,12 @@ class Collector {
   i32 scheduler_;
   std::span<const StepTime> steps_;
   std::size_t next_step_ = 0;
-  u64 quiet_ns_;  // between two wakeups: then no kick is put off
+  u64 kick_interval_ns_;
   bool scheduler_runs_ = false;
   u64 last_woke_ns_ = 0, called_ns_ = 0;  // the last wakeup of all, and that of them which calls the scheduler
   u32 called_on_ = 0;
+  u64 kicked_ns_ = 0;        // when the scheduler last came in place of a task that could go on
+  bool timer_runs_ = false;  // a wakeup came too early since
   std::vector<Task> tasks_;
   std::vector<Cpu> cpus_;
 };
@@ -360,6 +375,7 @@ Fit fit_costs(std::span<const KernelEvent> events, std::span<const StepTime> ste
     f.set(&Costs::turn, less(*turn, costs.enter != 0 ? costs.enter : costs.switch_in()), found.turns.size());
   if (const auto tick = median(found.ticks)) f.set(&Costs::tick, *tick, found.ticks.size());
   if (const auto timer = median(found.timers)) f.set(&Costs::timer, less(*timer, costs.wake()), found.timers.size());
+  if (const auto put_off = median(found.put_off, 4)) f.set(&Costs::soft_timer, *put_off, found.put_off.size());
   f.fit.tick_at_ns = tick_phase(found.tick_ends, period_ns);
   // The wakeup itself goes on after its event.
   if (const auto preempt = median(found.preempts))

@@ -18,20 +18,15 @@ u64 multiple(u64 gap, u64 period) {
   return off <= kNear ? count : 0;
 }
 
-enum class Late : u8 {
-  kKeepsTheGrid,  // the next period begins when it would have begun anyway
-  kBeginsAnew,    // the next period begins when the task is late, as the timers of rt-app have it
-  kSkips,         // never late: what it would do is not known; this lies between the other two
-};
-
 struct Rhythm {
-  u64 period = 0;  // 0: none
-  Late late = Late::kKeepsTheGrid;
-  bool often = false;  // late
+  u64 period = 0;            // 0: none
+  bool begins_anew = false;  // when it is late, as the timers of rt-app have it; else the grid is kept
+  bool often = false;        // late
 };
 
 // The period is the shortest gap that is there twice. A task that begins anew when it is late has gaps of exactly one
-// period, and longer ones of any length; else most gaps are multiples.
+// period, and longer ones of any length; else most gaps are multiples. Of a task that was never late it is not known
+// what it would do: it is taken to be like rt-app's, since that is what periodic loads are mostly made with.
 Rhythm rhythm_of(const std::vector<Op>& ops) {
   std::vector<u64> gaps;
   u64 last = 0;
@@ -51,9 +46,8 @@ Rhythm rhythm_of(const std::vector<Op>& ops) {
   const std::size_t fits = count([&](u64 gap) { return multiple(gap, period) != 0; });
   const std::size_t longer = count([&](u64 gap) { return gap > period + kNear; });
   if (exact >= kLeastGaps / 2 && 5 * exact > gaps.size() && exact + longer == gaps.size() &&
-      2 * (fits - exact) < longer)
-    return {period, Late::kBeginsAnew, kOften * longer > gaps.size()};
-  if (exact == gaps.size()) return {.period = period, .late = Late::kSkips};
+      (longer == 0 || 2 * (fits - exact) < longer))
+    return {.period = period, .begins_anew = true, .often = kOften * longer > gaps.size()};
   return {.period = 2 * fits > gaps.size() ? period : 0};
 }
 
@@ -96,13 +90,13 @@ u64 restore_late_periods(std::vector<Op>& ops, ObjectTable& objects) {
   const Rhythm rhythm = rhythm_of(ops);
   const u64 period = rhythm.period;
   if (period == 0) return 0;
-  const bool anew = rhythm.late == Late::kBeginsAnew, timed = rhythm.late != Late::kKeepsTheGrid;
+  const bool anew = rhythm.begins_anew;
   const std::vector<Stretch> stretches = stretches_of(ops);
   const u64 usual = anew ? usual_cpu(stretches, period) : 0;
   const u64 first = ops[stretches.front().end].value;
-  u32 timer = timed ? objects.timer(first, anew ? kTimerBeginsAnew : kTimerSkips) : 0;
+  u32 timer = anew ? objects.timer(first, kTimerBeginsAnew) : 0;
   const auto sleep = [&](const Op& as, u64 until) {
-    if (timed) return Op{.code = OpCode::kTimer, .extra = as.extra, .target = timer, .value = period};
+    if (anew) return Op{.code = OpCode::kTimer, .extra = as.extra, .target = timer, .value = period};
     return Op{.code = OpCode::kSleepUntil, .extra = as.extra, .value = until};
   };
   const auto periods_of = [&](const Stretch& s) -> u64 {

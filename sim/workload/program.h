@@ -96,7 +96,6 @@ enum class ObjectType : u8 {
 };
 inline constexpr u64 kTimerBeginsAnew = 0;  // the next period begins when it is noticed
 inline constexpr u64 kTimerCatchesUp = 1;   // what was missed is made good
-inline constexpr u64 kTimerSkips = 2;       // what was missed is left out, the phase kept
 inline constexpr u64 kWhenUsed = ~u64{0};
 
 inline constexpr u32 kTakesUnknown = ~u32{0};  // somebody takes in a loop, or is made again and again

@@ -389,9 +389,7 @@ Workload::Result Workload::period(Kernel& kernel, u32 instance, const Op& op) {
   }
   timer.tokens += op.value;
   if (timer.tokens > now) return sleep_until(kernel, instance, timer.tokens, op.extra * kExtraUnitNs);
-  const u64 when_late = program_.objects[op.target].capacity;
-  if (when_late == kTimerBeginsAnew) timer.tokens = now;
-  if (when_late == kTimerSkips) timer.tokens += (now - timer.tokens) / op.value * op.value;
+  if (program_.objects[op.target].capacity == kTimerBeginsAnew) timer.tokens = now;
   stats_.sleeps += 1;
   stats_.sleeps_late += 1;
   return Result::kDone;

@@ -95,6 +95,23 @@ TEST(FitTest, TheLimitOfKicksIsNoCost) {
   EXPECT_EQ(fit.costs.preempt, 6'000 - Costs{}.wake());
 }
 
+TEST(FitTest, ATimerBringsTheSchedulerLaterThanTheLimitOfKicksAllows) {
+  const auto fitted = [](u64 early_ns) {
+    Recording r;
+    r.to(10, kScheduler, 0).after(1'000'000).to(kScheduler, 10, 0, trace::kSwitchPreempted);
+    for (int i = 0; i < 20; ++i) {
+      r.after(5'000).to(10, kScheduler, 0).after(early_ns - 5'000).wake(11, trace::kWakeTask, 10);
+      r.after(204'300 - early_ns).to(kScheduler, 10, 0, trace::kSwitchPreempted);
+    }
+    const Fit fit = fit_costs(r.events, {}, kScheduler, 1'000'000, 200'000);
+    for (const Fitted& one : fit.fields)
+      if (one.field == "soft_timer") return one.samples == 0 ? ~u64{0} : one.value_ns;
+    return ~u64{0};
+  };
+  EXPECT_EQ(fitted(50'000), 4'300u);
+  EXPECT_EQ(fitted(202'000), ~u64{0}) << "no timer: this wakeup may call it at once";
+}
+
 TEST(FitTest, AWakeupIsWhatLiesBetweenTwoTimersOfOneInterrupt) {
   Recording r;
   for (int i = 0; i < 20; ++i) {

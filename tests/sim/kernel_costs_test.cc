@@ -75,6 +75,31 @@ TEST(CostsTest, TheStepSeesWhatHappenedWhileTheSchedulerCame) {
   EXPECT_GT(events_of_first(100'000), one);
 }
 
+// When the scheduler comes for the second of two wakeups, for which the limit of kicks makes it wait for a timer.
+u64 put_off_until(const Costs& costs) {
+  const sim::SimOptions options = options_of(1, costs);
+  Stage stage(options);
+  for (int i = 0; i < 3; ++i) stage.script.add(*stage.kernel, Script::spin(), {});
+  for (const u64 at : {kAt, kAt + 50'000}) {
+    const sim::TaskId task =
+        stage.script.add(*stage.kernel, Script::serve(1'000), {.cpu = 0, .state = sim::TaskState::kBlocked});
+    stage.script.at(*stage.kernel, at, [task](sim::Kernel& kernel) { kernel.wake(task, sim::WakeContext::kHardirq); });
+  }
+  stage.run(30 * kNsPerMs);
+  for (const auto& event : stage.of(KernelEventType::kSwitch, kAt + 60'000))
+    if (event.tid == options.scheduler_tid) return event.time_ns - kAt;
+  ADD_FAILURE() << "it does not come";
+  return 0;
+}
+
+TEST(CostsTest, ATimerOfTheDispatchersIsServedInASoftirq) {
+  const Costs costs;
+  Costs more = costs;
+  more.soft_timer = 30'000;
+  EXPECT_GT(put_off_until(costs), kNsPerUs * machine_of(1).kick_interval_us);
+  EXPECT_EQ(put_off_until(more), put_off_until(costs) + 30'000);
+}
+
 // From a kick by CPU 0 until CPU 1 switches to another task.
 u64 kick_latency(const Costs& costs) {
   Stage stage(options_of(2, costs));

@@ -115,6 +115,19 @@ TEST(ExtractTest, WhoBeginsItsPeriodsAnewWhenLateDoesSoInTheProgram) {
   EXPECT_EQ(timers, 11u + 2u);
 }
 
+TEST(ExtractTest, WhoWasNeverLateIsTakenToBeginItsPeriodsAnew) {
+  const Extracted extracted = with_periods({10, 20, 30, 40, 50, 60, 70, 80, 90, 100, 110, 120}).extract();
+  EXPECT_EQ(extracted.report.periods_late, 0u);
+  u32 timers = 0;
+  for (const Op& op : extracted.program.ops) {
+    if (op.code != OpCode::kTimer) continue;
+    EXPECT_EQ(op.value, 10u * kNsPerMs);
+    EXPECT_EQ(extracted.program.objects[op.target].capacity, kTimerBeginsAnew);
+    ++timers;
+  }
+  EXPECT_EQ(timers, 11u);
+}
+
 TEST(ExtractTest, WhoIsSeldomLateKeepsItsPhaseFromThenOn) {
   std::vector<u64> until;
   for (u64 ms = 10; ms <= 100; ms += 10) until.push_back(ms);
