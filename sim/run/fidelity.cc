@@ -83,6 +83,17 @@ u64 median_of(const std::vector<Values>& runs, std::size_t metric) {
   return values[values.size() / 2];
 }
 
+// Greatest less least, of the median. A recording that something else disturbed says nothing of how runs differ: of ten
+// the one furthest out on either side does not count.
+double spread_of(const std::vector<Values>& runs, std::size_t metric) {
+  std::vector<u64> values;
+  for (const Values& run : runs) values.push_back(run.value[metric]);
+  std::ranges::sort(values);
+  const std::size_t left_out = values.size() / 10;
+  const u64 least = values[left_out], most = values[values.size() - 1 - left_out], median = values[values.size() / 2];
+  return median == 0 ? 0 : static_cast<double>(most - least) / static_cast<double>(median);
+}
+
 double off(u64 value, u64 reference) {
   if (value == reference) return 0;
   const double difference = static_cast<double>(value > reference ? value - reference : reference - value);
@@ -185,14 +196,9 @@ FidelityCell judge(const Runs& runs, std::size_t i) {
   cell.metric = &kMetrics[i];
   cell.recorded = median_of(runs.recorded, i);
   cell.simulated = median_simulated(runs, kAsRecorded, i);
-  u64 least = ~u64{0}, most = 0, count = ~u64{0};
-  for (const Values& run : runs.recorded) {
-    least = std::min(least, run.value[i]);
-    most = std::max(most, run.value[i]);
-    count = std::min(count, run.count[i]);
-  }
-  cell.spread =
-      off(most, least) * (cell.recorded == 0 ? 0 : static_cast<double>(least) / static_cast<double>(cell.recorded));
+  u64 count = ~u64{0};
+  for (const Values& run : runs.recorded) count = std::min(count, run.count[i]);
+  cell.spread = spread_of(runs.recorded, i);
   cell.difference = difference_of(runs, kAsRecorded, i);
   cell.error = std::abs(cell.difference);
   cell.allowed = std::max(kMetrics[i].tolerance_per_mille / 1000.0, cell.spread);

@@ -45,7 +45,7 @@ struct FidelityCell {
   u64 simulated = 0;      // median of all their simulations
   double difference = 0;  // of a recording's simulations from it, as a part of it: the median over the recordings
   double error = 0;       // its absolute value
-  double spread = 0;      // between the recordings: greatest less least, of the median
+  double spread = 0;      // between the recordings: greatest less least, of the median; a tenth at either end left out
   double allowed = 0;     // the tolerance, or the spread where that is larger
   bool goal = false;      // within the goal, too
   MetricVerdict verdict = MetricVerdict::kNotMeasured;

@@ -63,6 +63,19 @@ TEST(FidelityTest, EachRecordingIsHeldAgainstItsOwnSimulations) {
   EXPECT_EQ(switches.difference, 0);
 }
 
+TEST(FidelityTest, OfTenRecordingsOneOnEitherSideMayBeOffWithoutAllowingMore) {
+  const auto spread = [](std::size_t off) {
+    std::vector<Recorded> ten(10, recorded(12, "vruntime"));
+    for (std::size_t i = 0; i < off; ++i) ten[i].metrics.context_switches *= i % 2 == 0 ? 2 : 3;
+    const auto result = fidelity(ten, against_vruntime(1));
+    EXPECT_TRUE(result);
+    return result ? result->cells[1].spread : -1;
+  };
+  EXPECT_EQ(spread(0), 0);
+  EXPECT_EQ(spread(1), 0);
+  EXPECT_EQ(spread(2), 1);
+}
+
 TEST(FidelityTest, RunTimesThatDifferALittleStillAgree) {
   const Recorded one[] = {recorded(20, "vruntime")};
   const auto result = fidelity(one, against_vruntime(5));

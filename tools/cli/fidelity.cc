@@ -18,7 +18,8 @@ constexpr char kFidelityDescription[] =
     "may be off is fixed beforehand. Two controls show that the comparison can fail: run times 1.3 times as long, and\n"
     "another policy, have to be rejected, or the result is void. Several recordings of one workload count as one: "
     "the\n"
-    "median of the differences counts, and the spread between the recordings is allowed.";
+    "median of the differences counts, and the spread between the recordings is allowed: the greatest value less the\n"
+    "least, a tenth of the recordings at either end left out.";
 constexpr char kFidelityFooter[] =
     "examples\n"
     "  reprise fidelity run.rtrace\n"
