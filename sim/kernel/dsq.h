@@ -80,6 +80,7 @@ class Dsq {
   struct alignas(64) Line {
     Entry entries[4];
   };
+  static_assert(sizeof(Line) == 4 * sizeof(Entry));
   static u32 first_child(u32 place) { return 4 * (place - 2); }
   static u32 parent(u32 place) { return place / 4 + 2; }
   [[nodiscard]] Entry* all() { return reinterpret_cast<Entry*>(heap_.data()); }  // a Line is nothing but entries

@@ -135,10 +135,12 @@ class Collector {
   // does, which is started by the first wakeup that comes too early.
   void scheduler_came(const KernelEvent& e, const Cpu& here) {
     const u64 called_ns = std::exchange(called_ns_, 0);
+    const bool timer_ran = std::exchange(timer_runs_, false), before = std::exchange(timer_brought_, false);
     if (preempted(e)) {
       const u64 since = e.time_ns - std::exchange(kicked_ns_, e.time_ns);
-      if (std::exchange(timer_runs_, false) && since >= kick_interval_ns_ && since < 2 * kick_interval_ns_)
-        put_off.push_back(since - kick_interval_ns_);
+      timer_brought_ = timer_ran && since >= kick_interval_ns_ && since < 2 * kick_interval_ns_;
+      // Between two that came in the same way lies nothing else that one of them alone would have to wait for.
+      if (before && timer_brought_) put_off.push_back(since - kick_interval_ns_);
     }
     if (called_ns <= here.in_ns) return;
     const u64 took = e.time_ns - called_ns;
@@ -243,6 +245,7 @@ class Collector {
   u32 called_on_ = 0;
   u64 kicked_ns_ = 0;        // when the scheduler last came in place of a task that could go on
   bool timer_runs_ = false;  // a wakeup came too early since
+  bool timer_brought_ = false;
   std::vector<Task> tasks_;
   std::vector<Cpu> cpus_;
 };

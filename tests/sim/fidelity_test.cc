@@ -66,14 +66,16 @@ TEST(FidelityTest, EachRecordingIsHeldAgainstItsOwnSimulations) {
 TEST(FidelityTest, OfTenRecordingsOneOnEitherSideMayBeOffWithoutAllowingMore) {
   const auto spread = [](std::size_t off) {
     std::vector<Recorded> ten(10, recorded(12, "vruntime"));
-    for (std::size_t i = 0; i < off; ++i) ten[i].metrics.context_switches *= i % 2 == 0 ? 2 : 3;
+    for (Recorded& each : ten) each.metrics.context_switches = 1'000;
+    for (std::size_t i = 0; i < off; ++i) ten[i].metrics.context_switches = i % 2 == 0 ? 2'000 : 500;
     const auto result = fidelity(ten, against_vruntime(1));
     EXPECT_TRUE(result);
     return result ? result->cells[1].spread : -1;
   };
   EXPECT_EQ(spread(0), 0);
-  EXPECT_EQ(spread(1), 0);
-  EXPECT_EQ(spread(2), 1);
+  EXPECT_EQ(spread(2), 0);
+  EXPECT_EQ(spread(3), 1) << "two of them above";
+  EXPECT_EQ(spread(4), 1.5);
 }
 
 TEST(FidelityTest, RunTimesThatDifferALittleStillAgree) {

@@ -4,6 +4,10 @@
 
 #include <gtest/gtest.h>
 
+#include "scheduler/policies/table.h"
+#include "sim/run/run.h"
+#include "sim/workload/generate.h"
+
 namespace reprise::sim {
 namespace {
 
@@ -110,6 +114,27 @@ TEST(FitTest, ATimerBringsTheSchedulerLaterThanTheLimitOfKicksAllows) {
   };
   EXPECT_EQ(fitted(50'000), 4'300u);
   EXPECT_EQ(fitted(202'000), ~u64{0}) << "no timer: this wakeup may call it at once";
+}
+
+TEST(FitTest, HowLateATimerBringsTheSchedulerIsFoundInASimulation) {
+  struct Collect final : EventSink {
+    void event(const KernelEvent& e) override { events.push_back(e); }
+    std::vector<KernelEvent> events;
+  };
+  const auto fitted = [](u64 soft_timer) {
+    RunOptions options;
+    options.machine.topology = Topology::flat(1);
+    options.machine.policy = *find_policy("vruntime");
+    options.machine.costs.soft_timer = soft_timer;
+    Collect collect;
+    const Program program = generate(Hackbench{.groups = 4, .pairs = 5, .send_ns = 20'000}, Prng::seeded(1));
+    EXPECT_TRUE(run(program, options, &collect));
+    return fit_costs(collect.events, {}, options.machine.scheduler_tid, kNsPerSec / options.machine.hz,
+                     options.machine.kick_interval_us * kNsPerUs)
+        .costs.soft_timer;
+  };
+  EXPECT_EQ(fitted(7'000), 7'000u);
+  EXPECT_EQ(fitted(25'000), 25'000u);
 }
 
 TEST(FitTest, AWakeupIsWhatLiesBetweenTwoTimersOfOneInterrupt) {
