@@ -2,8 +2,17 @@
 #include "sim/metrics/histogram.h"
 
 #include <algorithm>
+#include <bit>
 
 namespace reprise::sim {
+
+template <u32 kBits>
+u32 LogHistogram<kBits>::bucket_of(u64 value) {
+  if (value < kExact) return static_cast<u32>(value);
+  // value >> shift is in [kExact / 2, kExact)
+  const u32 shift = static_cast<u32>(std::bit_width(value)) - (kBits + 1);
+  return kExact + (shift - 1) * kPerOctave + static_cast<u32>(value >> shift) - kPerOctave;
+}
 
 template <u32 kBits>
 u64 LogHistogram<kBits>::last_of(u32 bucket) {
@@ -11,6 +20,17 @@ u64 LogHistogram<kBits>::last_of(u32 bucket) {
   const u32 shift = (bucket - kExact) / kPerOctave + 1;
   const u64 head = (bucket - kExact) % kPerOctave + kPerOctave;
   return (head << shift) + ((u64{1} << shift) - 1);
+}
+
+template <u32 kBits>
+void LogHistogram<kBits>::add(u64 value) {
+  const u32 bucket = bucket_of(value);
+  if (bucket >= buckets_.size()) buckets_.resize(bucket + 1);
+  ++buckets_[bucket];
+  ++count_;
+  sum_ += value;
+  min_ = std::min(min_, value);
+  max_ = std::max(max_, value);
 }
 
 template <u32 kBits>

@@ -4,7 +4,6 @@
 // same values give the same bytes everywhere; least, greatest and mean are exact. Memory grows with the greatest value.
 #pragma once
 
-#include <bit>
 #include <vector>
 
 #include "scheduler/core/types.h"
@@ -20,16 +19,7 @@ struct HistogramBucket {
 template <u32 kBits>
 class LogHistogram {
  public:
-  void add(u64 value) {
-    const u32 bucket = bucket_of(value);
-    if (bucket >= buckets_.size()) [[unlikely]]
-      buckets_.resize(bucket + 1);
-    ++buckets_[bucket];
-    ++count_;
-    sum_ += value;
-    min_ = value < min_ ? value : min_;
-    max_ = value > max_ ? value : max_;
-  }
+  void add(u64 value);
   void add(const LogHistogram&);
 
   [[nodiscard]] u64 count() const { return count_; }
@@ -44,12 +34,7 @@ class LogHistogram {
  private:
   static constexpr u32 kExact = 2u << kBits;  // values below have a bucket each
   static constexpr u32 kPerOctave = kExact / 2;
-  static u32 bucket_of(u64 value) {
-    if (value < kExact) return static_cast<u32>(value);
-    // value >> shift is in [kExact / 2, kExact)
-    const u32 shift = static_cast<u32>(std::bit_width(value)) - (kBits + 1);
-    return kExact + (shift - 1) * kPerOctave + static_cast<u32>(value >> shift) - kPerOctave;
-  }
+  static u32 bucket_of(u64 value);
   static u64 last_of(u32 bucket);  // largest value in it
 
   std::vector<u64> buckets_;  // up to that of the greatest value

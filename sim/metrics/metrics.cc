@@ -48,10 +48,14 @@ u32& TidIndex::first_use(i32 tid) {
   return (*pages_[page])[static_cast<u32>(tid) % kPage];
 }
 
-void MetricsBuilder::first_seen(i32 tid, u32& index) {
-  index = static_cast<u32>(tasks_.size());
-  tasks_.emplace_back();
-  metrics_.tasks.emplace_back().tid = tid;
+u32 MetricsBuilder::task_of(i32 tid) {
+  u32& index = index_of_tid_[tid];
+  if (index == TidIndex::kNone) {
+    index = static_cast<u32>(tasks_.size());
+    tasks_.emplace_back();
+    metrics_.tasks.emplace_back().tid = tid;
+  }
+  return index;
 }
 
 void MetricsBuilder::event(const KernelEvent& event) {

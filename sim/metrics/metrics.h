@@ -99,12 +99,7 @@ class MetricsBuilder {
     u32 last_cpu = ~u32{0};
     bool woken_early = false;  // sched_waking while it ran, or was about to sleep
   };
-  u32 task_of(i32 tid) {
-    u32& index = index_of_tid_[tid];
-    if (index == TidIndex::kNone) first_seen(tid, index);
-    return index;
-  }
-  void first_seen(i32 tid, u32& index);
+  u32 task_of(i32 tid);
   void waking(const trace::KernelEvent&);
   void switched(const trace::KernelEvent&);
   void out(u32 index, const trace::KernelEvent&);
