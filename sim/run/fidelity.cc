@@ -76,19 +76,19 @@ Values values_of(const Metrics& m, const Metrics& recorded) {
   return out;
 }
 
-u64 median_of(const std::vector<Values>& runs, std::size_t metric) {
+std::vector<u64> sorted(const std::vector<Values>& runs, std::size_t metric) {
   std::vector<u64> values;
   for (const Values& run : runs) values.push_back(run.value[metric]);
   std::ranges::sort(values);
-  return values[values.size() / 2];
+  return values;
 }
+
+u64 median_of(const std::vector<Values>& runs, std::size_t metric) { return sorted(runs, metric)[runs.size() / 2]; }
 
 // Greatest less least, of the median. A recording that something else disturbed says nothing of how runs differ: of ten
 // the one furthest out on either side does not count.
 double spread_of(const std::vector<Values>& runs, std::size_t metric) {
-  std::vector<u64> values;
-  for (const Values& run : runs) values.push_back(run.value[metric]);
-  std::ranges::sort(values);
+  const std::vector<u64> values = sorted(runs, metric);
   const std::size_t left_out = values.size() / 10;
   const u64 least = values[left_out], most = values[values.size() - 1 - left_out], median = values[values.size() / 2];
   return median == 0 ? 0 : static_cast<double>(most - least) / static_cast<double>(median);

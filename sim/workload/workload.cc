@@ -470,14 +470,11 @@ Action Workload::next(Kernel& kernel, TaskId id) {
         result = period(kernel, self, op);
         break;
       case OpCode::kLoop:
-        task.loops[op.depth] = 0;
-        if (op.value == 0) following = op.target + 1;
+        following = enter_loop(task, op);
         break;
-      case OpCode::kLoopEnd: {
-        const u64 count = program_.ops[op.target].value;
-        if (count == kForever || ++task.loops[op.depth] < count) following = op.target + 1;
+      case OpCode::kLoopEnd:
+        following = end_loop(task, op);
         break;
-      }
       case OpCode::kUntil:
         if (kernel.now() >= start_ns_ + op.value) following = op.target;
         break;

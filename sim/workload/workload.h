@@ -128,6 +128,15 @@ class Workload final : public Behaviour {
   Result sleep_until(Kernel&, u32 instance, u64 at_ns, u64 slack_ns = 0);
   Result period(Kernel&, u32 instance, const Op&);
   u64 signal(Kernel&, u32 object, u64 count, WakeContext);
+  /// Where kLoop, kLoopEnd at task.pc go on.
+  static u32 enter_loop(Instance& task, const Op& op) {
+    task.loops[op.depth] = 0;
+    return op.value == 0 ? op.target + 1 : task.pc + 1;
+  }
+  u32 end_loop(Instance& task, const Op& op) const {
+    const u64 count = program_.ops[op.target].value;
+    return count == kForever || ++task.loops[op.depth] < count ? op.target + 1 : task.pc + 1;
+  }
   void end(Kernel&, u32 instance);
   // workload_ahead.cc
   [[nodiscard]] u64 look_ahead(Kernel&, Instance&, u64 run_ns);

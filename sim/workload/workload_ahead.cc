@@ -66,14 +66,11 @@ inline bool Workload::step_quietly(Kernel& kernel, Instance& task, u64& run_ns) 
       stats_.takes += 1;
       break;
     case OpCode::kLoop:
-      task.loops[op.depth] = 0;
-      if (op.value == 0) following = op.target + 1;
+      following = enter_loop(task, op);
       break;
-    case OpCode::kLoopEnd: {
-      const u64 count = program_.ops[op.target].value;
-      if (count == kForever || ++task.loops[op.depth] < count) following = op.target + 1;
+    case OpCode::kLoopEnd:
+      following = end_loop(task, op);
       break;
-    }
     default:
       return false;
   }

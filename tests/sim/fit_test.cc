@@ -51,8 +51,8 @@ struct Recording {
     return put(KernelEventType::kTimer, 0, trace::kTimerSleep, static_cast<u32>(sleeper), now);
   }
   Recording& local_timer(u64 duration) { return put(KernelEventType::kIrq, 0, trace::kIrqVector, 236, duration); }
-  [[nodiscard]] u64 fitted(std::string_view field) const {
-    const Fit fit = fit_costs(events, {}, kScheduler, 1'000'000);
+  [[nodiscard]] u64 fitted(std::string_view field, u64 kick_interval_ns = 0) const {
+    const Fit fit = fit_costs(events, {}, kScheduler, 1'000'000, kick_interval_ns);
     for (const Fitted& one : fit.fields)
       if (one.field == field) return one.samples == 0 ? ~u64{0} : one.value_ns;
     return ~u64{0};
@@ -107,10 +107,7 @@ TEST(FitTest, ATimerBringsTheSchedulerLaterThanTheLimitOfKicksAllows) {
       r.after(5'000).to(10, kScheduler, 0).after(early_ns - 5'000).wake(11, trace::kWakeTask, 10);
       r.after(204'300 - early_ns).to(kScheduler, 10, 0, trace::kSwitchPreempted);
     }
-    const Fit fit = fit_costs(r.events, {}, kScheduler, 1'000'000, 200'000);
-    for (const Fitted& one : fit.fields)
-      if (one.field == "soft_timer") return one.samples == 0 ? ~u64{0} : one.value_ns;
-    return ~u64{0};
+    return r.fitted("soft_timer", 200'000);
   };
   EXPECT_EQ(fitted(50'000), 4'300u);
   EXPECT_EQ(fitted(202'000), ~u64{0}) << "no timer: this wakeup may call it at once";
