@@ -78,6 +78,7 @@ class Kernel {
   [[nodiscard]] virtual u32 cpu_of(TaskId) const = 0;
   /// Asked from Behaviour::next: so much CPU time the task is sure to get, if it goes on running, before anything else
   /// can happen on the machine. What it does earlier than that, and wakes nobody by, it may do at once. 0: nothing.
+  /// To be asked last: what the same call of next() does after it must not reach the kernel.
   [[nodiscard]] virtual u64 undisturbed() const { return 0; }
 };
 

@@ -66,7 +66,7 @@ void KernelModel::leaves_group(TaskId task) {
   Machine& m = *machine_;
   if (m.tasks[task].on_cpu) m.resched(m.tasks[task].cpu);
 }
-u64 KernelModel::undisturbed() const { return machine_->options.look_ahead ? machine_->undisturbed() : 0; }
+u64 KernelModel::undisturbed() const { return machine_->undisturbed(); }
 void KernelModel::set_affinity(TaskId task, const CpuSet& set) {
   const Here here(*machine_);
   machine_->set_affinity(task, set);

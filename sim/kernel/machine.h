@@ -168,13 +168,17 @@ class Machine {
     c.busy_until = (c.busy_until > now ? c.busy_until : now) + ns;
   }
   void update_curr(u32 cpu);
+  void charge_curr(u32 cpu, Task& curr, u64 done);
   void program(u32 cpu);
   [[nodiscard]] u64 slice_ends(u32 cpu, const Task& curr, u64 at) const;
-  [[nodiscard]] u64 undisturbed() const;
+  [[nodiscard]] u64 quiet_until() const;
+  [[nodiscard]] u64 undisturbed();  // Kernel::undisturbed
+  bool run_through(u32 cpu, Task& curr);
   void cpu_event(u32 cpu);
   void resched(u32 cpu);  // resched_curr
   void schedule(u32 cpu, Next why);
   void act(u32 cpu);  // curr has done what it wanted: what now?
+  bool take_action(u32 cpu);
   void switch_to(u32 cpu, TaskId prev, TaskId next, u64 prev_state);
   void interrupt(u32 cpu, u64 duration);
   void foreign_begins(u32 cpu, u64 duration, u8 task_class, i32 tid);
@@ -249,6 +253,7 @@ class Machine {
   u64 tick_cost;
   u64 period_start = 0;  // of the tick's period that `now` is in
   u64 period_work = 0;   // work(period_start)
+  u64 quiet = 0;         // quiet_until() of the present action, once it was asked for
   CpuClock clock;
   EventQueue queue;
   std::vector<EventData> data;  // by slot of the queue

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // A CPU: the accounting of its time and schedule() (kernel/sched/core.c).
 #include <algorithm>
+#include <cassert>
 
 #include "sim/kernel/fair.h"
 #include "sim/kernel/machine.h"
@@ -41,14 +42,21 @@ void Machine::update_curr(u32 cpu) {
   Cpu& c = cpus[cpu];
   if (c.curr == kNoTaskId || c.exec_start == now) return;
   Task& task = tasks[c.curr];
-  const u64 delta = now - c.exec_start, done = work_now();
-  task.ts.se.sum_exec_runtime += delta;
-  c.exec_sum += delta;
-  task.irq_ns += delta - (done - c.work_at_start);
+  const u64 done = work_now();
   // From where on it got on with its work: mostly a time of this tick's period.
   const u64 start = std::min(std::max(c.busy_until, c.exec_start), now);
   const u64 from = start >= period_start ? work_since(start) : work(start);
   task.remaining -= std::min(task.remaining, done - from);
+  charge_curr(cpu, task, done);
+}
+
+// `done`: work(now).
+void Machine::charge_curr(u32 cpu, Task& task, u64 done) {
+  Cpu& c = cpus[cpu];
+  const u64 delta = now - c.exec_start;
+  task.ts.se.sum_exec_runtime += delta;
+  c.exec_sum += delta;
+  task.irq_ns += delta - (done - c.work_at_start);
   c.exec_start = now;  // before the class may ask for a reschedule, which comes here again
   c.work_at_start = done;
   if (fair)
@@ -88,7 +96,8 @@ u64 Machine::slice_ends(u32 cpu, const Task& task, u64 at) const {
   return std::min(at, tick + tick_cost);
 }
 
-u64 Machine::undisturbed() const {
+// Until when nothing can happen on the machine but that curr of this CPU goes on; 0: something is due.
+u64 Machine::quiet_until() const {
   const Cpu& c = cpus[here];
   if (where != Where::kTask || c.curr == kNoTaskId || c.need_resched || c.need_resched_lazy) return 0;
   const Task& task = tasks[c.curr];
@@ -96,8 +105,28 @@ u64 Machine::undisturbed() const {
   if (!queue.empty()) until = std::min(until, queue.next_time());
   if (fair) until = std::min(until, fair->steady_until(here, task));
   until = std::min(slice_ends(here, task, until), period_start + tick_ns);  // beyond it, work() has to divide
-  const u64 start = std::max(c.busy_until, now);
-  return until > start ? work_since(until) - work_since(start) : 0;
+  return std::max(cpus[here].busy_until, now) < until ? until : 0;
+}
+
+u64 Machine::undisturbed() {
+  if (!options.look_ahead) return 0;
+  quiet = quiet_until();
+  return quiet == 0 ? 0 : work_since(quiet) - work_since(std::max(cpus[here].busy_until, now));
+}
+
+// Goes to where curr has done what it wanted, if nothing happens before: no event is needed for that.
+bool Machine::run_through(u32 cpu, Task& task) {
+  Cpu& c = cpus[cpu];
+  if (!options.look_ahead || options.check_every != 0 || stopped) return false;
+  assert(quiet == 0 || quiet == quiet_until());
+  if (quiet == 0) quiet = quiet_until();
+  if (quiet == 0) return false;
+  const u64 done = work_since(std::max(c.busy_until, now)) + task.remaining;
+  if (done >= work_since(quiet)) return false;
+  set_now(when_done(done));
+  task.remaining = 0;
+  charge_curr(cpu, task, done);
+  return true;
 }
 
 void Machine::cpu_event(u32 cpu) {
@@ -255,9 +284,19 @@ void Machine::switch_to(u32 cpu, TaskId prev, TaskId next, u64 prev_state) {
 }
 
 void Machine::act(u32 cpu) {
+  while (take_action(cpu)) {
+  }
+}
+
+// Whether curr has done that, too.
+bool Machine::take_action(u32 cpu) {
   Cpu& c = cpus[cpu];
   Task& task = tasks[c.curr];
-  if (task.dying) return schedule(cpu, Next::kExit);
+  if (task.dying) {
+    schedule(cpu, Next::kExit);
+    return false;
+  }
+  quiet = 0;
   const Action action = task.id == scheduler ? scheduler_next() : behaviour.next(*kernel, task.id);
   here = cpu;
   switch (action.next) {
@@ -265,22 +304,28 @@ void Machine::act(u32 cpu) {
       REPRISE_CHECK(action.run_ns > 0);
       task.remaining = action.run_ns;
       if (c.need_resched_lazy) resched(cpu);  // exit_to_user_mode_loop
-      return program(cpu);
+      if (run_through(cpu, task)) return true;
+      program(cpu);
+      return false;
     case Next::kBlock:
-      return schedule(cpu, Next::kBlock);
+      schedule(cpu, Next::kBlock);
+      return false;
     case Next::kYield:  // yield_task_scx: no ops.yield, so the slice is gone
       charge(cpu, options.costs.yield);
       if (fair)
         fair->yield(cpu);
       else
         task.ts.scx.slice = 0;
-      return schedule(cpu, Next::kYield);
+      schedule(cpu, Next::kYield);
+      return false;
     case Next::kExit:
       exit_begins(task.id);
       task.dying = true;
       task.remaining = options.costs.exit;
-      return program(cpu);
+      program(cpu);
+      return false;
   }
+  return false;
 }
 
 // The stopper's part of set_cpus_allowed: curr goes to a CPU that it may use. Returns who was running.

@@ -421,10 +421,8 @@ Action Workload::next(Kernel& kernel, TaskId id) {
     Result result = Result::kDone;
     bool woke = false;
     u32 following = task.pc + 1;
-    if (op.extra != 0 && !task.inside && !task.paid && would_wait(op)) {
-      task.paid = 1;
-      return {.next = Next::kRun, .run_ns = op.extra * kExtraUnitNs};
-    }
+    if (op.extra != 0 && !task.inside && !task.paid && would_wait(op))
+      return {.next = Next::kRun, .run_ns = pay_extra(task, op)};
     switch (op.code) {
       case OpCode::kRun:
         task.pc = following;

@@ -122,28 +122,33 @@ class Workload final : public Behaviour {
   Result post(Kernel&, u32 instance, const Op&, bool& woke);
   Result ready(u32 instance, const Op&);
   [[nodiscard]] bool would_wait(const Op&) const;
+  /// How long it takes to find that there is nothing (Op::extra); to be called once.
+  static u64 pay_extra(Instance& task, const Op& op) {
+    task.paid = 1;
+    return op.extra * kExtraUnitNs;
+  }
   Result wait_granted(u32 instance, Queue&);
   Result barrier(Kernel&, u32 instance, const Op&);
   [[nodiscard]] static u64 after_ticks(const Kernel&, const Op&);
   Result sleep_until(Kernel&, u32 instance, u64 at_ns, u64 slack_ns = 0);
   Result period(Kernel&, u32 instance, const Op&);
   u64 signal(Kernel&, u32 object, u64 count, WakeContext);
-  /// Where kLoop, kLoopEnd at task.pc go on.
-  static u32 enter_loop(Instance& task, const Op& op) {
+  /// Where a kLoop, a kLoopEnd goes on; `op`: of Program::ops.
+  u32 enter_loop(Instance& task, const Op& op) const {
     task.loops[op.depth] = 0;
-    return op.value == 0 ? op.target + 1 : task.pc + 1;
+    return op.value == 0 ? op.target + 1 : index_of(op) + 1;
   }
   u32 end_loop(Instance& task, const Op& op) const {
     const u64 count = program_.ops[op.target].value;
-    return count == kForever || ++task.loops[op.depth] < count ? op.target + 1 : task.pc + 1;
+    return count == kForever || ++task.loops[op.depth] < count ? op.target + 1 : index_of(op) + 1;
   }
+  [[nodiscard]] u32 index_of(const Op& op) const { return static_cast<u32>(&op - program_.ops.data()); }
   void end(Kernel&, u32 instance);
   // workload_ahead.cc
   [[nodiscard]] u64 look_ahead(Kernel&, Instance&, u64 run_ns);
   [[nodiscard]] bool may_be_quiet(const Op&) const;
-  bool step_quietly(Kernel&, Instance&, u64& run_ns);
-  bool take_quietly(Kernel&, const Op&);
-  bool post_quietly(const Op&);
+  bool take_quietly(Kernel&, Place&, const Object&, const Op&);
+  bool post_quietly(Place&, const Object&, const Op&);
   void do_outside(Kernel&);
   void arm_outside(Kernel&);
 

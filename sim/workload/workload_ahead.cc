@@ -11,70 +11,32 @@
 
 namespace reprise::sim {
 namespace {
-constexpr u32 kMostOps = 4096;  // at a time: a loop without time in it comes to an end
+constexpr u32 kMostTurns = 4096;  // at a time: a loop without time in it comes to an end
 }  // namespace
 
 /// take() would neither block nor let a writer or another reader go on: taken. Else false, and nothing is done.
-inline bool Workload::take_quietly(Kernel& kernel, const Op& op) {
-  Place& place = places_[op.target];
+inline bool Workload::take_quietly(Kernel& kernel, Place& place, const Object& object, const Op& op) {
   if (!place.takers.empty() || !place.posters.empty()) return false;
   const u64 got = std::min(place.tokens, op.value);
   if (got < op.value && (op.code == OpCode::kTake || got == 0)) return false;
-  const Object& object = program_.objects[op.target];
   place.owed += op.value - got;
   if (object.members == 0 && object.page == 0)
     place.tokens -= got;
   else
     draw(kernel, op.target, got);
   if (place.takes_left != kNone) place.takes_left -= 1;
-  stats_.takes += 1;
   return true;
 }
 
 /// post() likewise.
-inline bool Workload::post_quietly(const Op& op) {
-  Place& place = places_[op.target];
+inline bool Workload::post_quietly(Place& place, const Object& object, const Op& op) {
   if (!place.takers.empty() || !place.posters.empty()) return false;
-  const Object& object = program_.objects[op.target];
   if (object.members != 0 && place.tokens == 0) return false;  // else who waits for a set it is in would be woken
   if (object.capacity != 0 && op.value > object.capacity - std::min(object.capacity, level(place)) + place.owed)
     return false;
   const u64 paid = std::min(place.owed, op.value);
   place.owed -= paid;
   place.tokens += op.value - paid;
-  stats_.posts += 1;
-  return true;
-}
-
-/// Does the operation at task.pc, if nobody can tell. `run_ns` grows by what it takes.
-inline bool Workload::step_quietly(Kernel& kernel, Instance& task, u64& run_ns) {
-  const Op& op = program_.ops[task.pc];
-  u32 following = task.pc + 1;
-  switch (op.code) {
-    case OpCode::kRun:
-      run_ns += op.value;
-      break;
-    case OpCode::kTake:
-    case OpCode::kTakeSome:
-      if (!take_quietly(kernel, op)) return false;
-      break;
-    case OpCode::kPost:
-      if (!post_quietly(op)) return false;
-      break;
-    case OpCode::kReady:
-      if (places_[op.target].tokens == 0) return false;
-      stats_.takes += 1;
-      break;
-    case OpCode::kLoop:
-      following = enter_loop(task, op);
-      break;
-    case OpCode::kLoopEnd:
-      following = end_loop(task, op);
-      break;
-    default:
-      return false;
-  }
-  task.pc = following;
   return true;
 }
 
@@ -88,7 +50,9 @@ inline bool Workload::may_be_quiet(const Op& op) const {
     case OpCode::kTake:
     case OpCode::kTakeSome:
     case OpCode::kReady:
-      return places_[op.target].tokens != 0;
+      return op.extra != 0 || places_[op.target].tokens != 0;
+    case OpCode::kAwait:
+      return op.extra != 0;
     case OpCode::kPost:
       return places_[op.target].takers.empty();
     default:
@@ -100,11 +64,57 @@ inline bool Workload::may_be_quiet(const Op& op) const {
 /// done ahead.
 u64 Workload::look_ahead(Kernel& kernel, Instance& task, u64 run_ns) {
   const TaskProgram& program = program_.tasks[task.task];
-  const u32 end = program.first_op + program.ops;
-  if (task.pc >= end || !may_be_quiet(program_.ops[task.pc])) return run_ns;
+  const Op* const ops = program_.ops.data();
+  const Op* const end = ops + program.first_op + program.ops;
+  const Op* op = ops + task.pc;
+  if (op == end || !may_be_quiet(*op)) return run_ns;
+  const Object* const objects = program_.objects.data();
+  Place* const places = places_.data();
   const u64 horizon = kernel.undisturbed();
-  for (u32 done = 0; done < kMostOps && task.pc < end && run_ns < horizon; ++done)
-    if (!step_quietly(kernel, task, run_ns)) break;
+  u64 takes = 0, posts = 0;
+  u32 turns = 0;
+  while (op != end && run_ns < horizon) {
+    if (op->code == OpCode::kRun) {
+      run_ns += op->value;
+      ++op;
+      continue;
+    }
+    bool quiet = false;
+    const Op* following = op + 1;
+    switch (op->code) {
+      case OpCode::kTake:
+      case OpCode::kTakeSome:
+        quiet = take_quietly(kernel, places[op->target], objects[op->target], *op);
+        takes += quiet;
+        break;
+      case OpCode::kPost:
+        quiet = post_quietly(places[op->target], objects[op->target], *op);
+        posts += quiet;
+        break;
+      case OpCode::kReady:
+        quiet = places[op->target].tokens != 0;
+        takes += quiet;
+        break;
+      case OpCode::kLoop:
+        quiet = true;
+        following = ops + enter_loop(task, *op);
+        break;
+      case OpCode::kLoopEnd:
+        quiet = ++turns < kMostTurns;
+        if (quiet) following = ops + end_loop(task, *op);
+        break;
+      default:
+        break;
+    }
+    if (!quiet) {
+      if (op->extra != 0 && would_wait(*op)) run_ns += pay_extra(task, *op);
+      break;
+    }
+    op = following;
+  }
+  task.pc = static_cast<u32>(op - ops);
+  stats_.takes += takes;
+  stats_.posts += posts;
   return run_ns;
 }
 
