@@ -24,7 +24,8 @@ struct dispatcher_state {
 extern "C" {
 #endif
 
-extern __thread struct dispatcher_state* dispatcher_here;
+/* Of programs, not of shared objects. */
+extern __thread struct dispatcher_state* dispatcher_here __attribute__((tls_model("local-exec")));
 
 /* Defined by the host; each as the function of that name in state.h. */
 bool free_slot_take(u32* index);

@@ -18,6 +18,7 @@ Machine::Machine(const SimOptions& with, Behaviour& does, EventSink* events, Ste
       steps_to(steps),
       tick_ns(kNsPerSec / with.hz),
       tick_cost(with.costs.tick < tick_ns / 2 ? with.costs.tick : tick_ns / 2),
+      count_of_cpus(with.topology.size()),
       clock(with.topology.size()),
       cpus(with.topology.size()),
       places(with.topology.cpus),

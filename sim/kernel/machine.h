@@ -45,7 +45,7 @@ struct WorkloadTimer {
   [[nodiscard]] bool after(const WorkloadTimer& o) const { return at != o.at ? at > o.at : order > o.order; }
 };
 
-struct Cpu {
+struct alignas(256) Cpu {  // its address is asked for all the time
   TaskId curr = kNoTaskId;  // kNoTaskId: idle, or a higher class (foreign)
   bool online = true;
   bool active = true;  // the dispatcher may be asked for it (scx_rq_online)
@@ -131,7 +131,7 @@ class Machine {
   void emit_name(const Task&);
   void fold(u64 value) { hash_ = (std::rotl(hash_ ^ (value * hash_detail::kPrime2), 27)) * hash_detail::kPrime1; }
   void fail_with(std::string what, std::string where = {}, std::string hint = {});
-  [[nodiscard]] u32 cpu_count() const { return static_cast<u32>(cpus.size()); }
+  [[nodiscard]] u32 cpu_count() const { return count_of_cpus; }
   [[nodiscard]] bool ext() const { return options.policy != nullptr; }
 
   // ---- tasks.cc ----
@@ -170,6 +170,7 @@ class Machine {
   void update_curr(u32 cpu);
   void charge_curr(u32 cpu, Task& curr, u64 done);
   void program(u32 cpu);
+  [[nodiscard]] u64 tick_after(u64 time) const;
   [[nodiscard]] u64 slice_ends(u32 cpu, const Task& curr, u64 at) const;
   [[nodiscard]] u64 quiet_until() const;
   [[nodiscard]] u64 undisturbed();  // Kernel::undisturbed
@@ -254,6 +255,7 @@ class Machine {
   u64 period_start = 0;  // of the tick's period that `now` is in
   u64 period_work = 0;   // work(period_start)
   u64 quiet = 0;         // quiet_until() of the present action, once it was asked for
+  const u32 count_of_cpus;
   CpuClock clock;
   EventQueue queue;
   std::vector<EventData> data;  // by slot of the queue

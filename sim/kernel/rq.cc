@@ -65,6 +65,24 @@ void Machine::charge_curr(u32 cpu, Task& task, u64 done) {
     task.ts.scx.slice -= std::min<u64>(task.ts.scx.slice, delta);
 }
 
+// At which tick what has ended by `time` is noticed (task_tick_scx, task_tick_fair).
+u64 Machine::tick_after(u64 time) const {
+  u64 tick = (time + tick_ns - 1) / tick_ns * tick_ns;
+  if (tick + tick_cost <= now) tick = (now - tick_cost) / tick_ns * tick_ns + tick_ns;
+  return tick + tick_cost;
+}
+
+// When the slice of curr is acted on, if that is before `at`: at a tick, or by a timer (hrtick).
+inline u64 Machine::slice_ends(u32 cpu, const Task& task, u64 at) const {
+  u64 slice_end = task.ts.scx.slice == ~0ull ? kNever : cpus[cpu].exec_start + task.ts.scx.slice;
+  if (fair) {
+    const Fair::Wanted wanted = fair->wanted(cpu, task);
+    slice_end = wanted.tick;
+    at = std::min(at, wanted.exact);
+  }
+  return slice_end >= at ? at : std::min(at, tick_after(slice_end));
+}
+
 // Sets the CPU's own event: when something happens on it by itself.
 void Machine::program(u32 cpu) {
   Cpu& c = cpus[cpu];
@@ -79,21 +97,6 @@ void Machine::program(u32 cpu) {
     at = when_done((start - period_start < tick_ns ? work_since(start) : work(start)) + task.remaining);
   }
   clock.set(cpu, std::max(std::min(at, slice_ends(cpu, task, at)), now));
-}
-
-// When the slice of curr is acted on, if that is before `at`: at a tick (task_tick_scx), or by a timer (hrtick).
-u64 Machine::slice_ends(u32 cpu, const Task& task, u64 at) const {
-  const Cpu& c = cpus[cpu];
-  u64 slice_end = task.ts.scx.slice == ~0ull ? kNever : c.exec_start + task.ts.scx.slice;
-  if (fair) {
-    const Fair::Wanted wanted = fair->wanted(cpu, task);
-    slice_end = wanted.tick;
-    at = std::min(at, wanted.exact);
-  }
-  if (slice_end >= at) return at;
-  u64 tick = (slice_end + tick_ns - 1) / tick_ns * tick_ns;
-  if (tick + tick_cost <= now) tick = (now - tick_cost) / tick_ns * tick_ns + tick_ns;
-  return std::min(at, tick + tick_cost);
 }
 
 // Until when nothing can happen on the machine but that curr of this CPU goes on; 0: something is due.

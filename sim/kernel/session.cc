@@ -163,9 +163,8 @@ Action Machine::scheduler_turn() {
   step_events.clear();
   const u64 taken = std::min<u64>(up.count(), kMaxEventsPerStep);
   for (u64 i = 0; i < taken; ++i) {
-    Event event;
-    if (wire::decode(reinterpret_cast<const std::byte*>(&up.at(i)), sizeof(wire_event), event))
-      step_events.push_back(event);
+    Event& event = step_events.emplace_back();
+    if (!wire::decode(reinterpret_cast<const std::byte*>(&up.at(i)), sizeof(wire_event), event)) step_events.pop_back();
   }
   if (taken != 0) up.drop(taken);
   const bool timer_due = output.wake_at_ns != 0 && now >= output.wake_at_ns;

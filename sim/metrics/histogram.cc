@@ -22,10 +22,17 @@ u64 LogHistogram<kBits>::last_of(u32 bucket) {
   return (head << shift) + ((u64{1} << shift) - 1);
 }
 
+// Apart from `add`, which is called for every event and needs no stack without it.
+template <u32 kBits>
+[[gnu::noinline]] void LogHistogram<kBits>::add_largest(u64 value) {
+  buckets_.resize(bucket_of(value) + 1);
+  add(value);
+}
+
 template <u32 kBits>
 void LogHistogram<kBits>::add(u64 value) {
   const u32 bucket = bucket_of(value);
-  if (bucket >= buckets_.size()) buckets_.resize(bucket + 1);
+  if (bucket >= buckets_.size()) return add_largest(value);
   ++buckets_[bucket];
   ++count_;
   sum_ += value;

@@ -48,14 +48,10 @@ u32& TidIndex::first_use(i32 tid) {
   return (*pages_[page])[static_cast<u32>(tid) % kPage];
 }
 
-u32 MetricsBuilder::task_of(i32 tid) {
-  u32& index = index_of_tid_[tid];
-  if (index == TidIndex::kNone) {
-    index = static_cast<u32>(tasks_.size());
-    tasks_.emplace_back();
-    metrics_.tasks.emplace_back().tid = tid;
-  }
-  return index;
+u32 MetricsBuilder::new_task(i32 tid) {
+  tasks_.emplace_back();
+  metrics_.tasks.emplace_back().tid = tid;
+  return static_cast<u32>(tasks_.size() - 1);
 }
 
 void MetricsBuilder::event(const KernelEvent& event) {

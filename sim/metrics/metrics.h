@@ -99,7 +99,12 @@ class MetricsBuilder {
     u32 last_cpu = ~u32{0};
     bool woken_early = false;  // sched_waking while it ran, or was about to sleep
   };
-  u32 task_of(i32 tid);
+  u32 task_of(i32 tid) {
+    u32& index = index_of_tid_[tid];
+    if (index == TidIndex::kNone) index = new_task(tid);
+    return index;
+  }
+  u32 new_task(i32 tid);
   void waking(const trace::KernelEvent&);
   void switched(const trace::KernelEvent&);
   void out(u32 index, const trace::KernelEvent&);

@@ -38,7 +38,7 @@ class Watched final : public Behaviour {
   void watch(KernelModel& kernel) { kernel_ = &kernel; }
   Action next(Kernel& kernel, TaskId task) override {
     const Action action = workload_.next(kernel, task);
-    if (workload_.finished()) kernel_->stop();
+    if (action.next != Next::kRun && workload_.finished()) kernel_->stop();
     return action;
   }
   void timer(Kernel& kernel, u64 cookie) override { workload_.timer(kernel, cookie); }

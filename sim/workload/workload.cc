@@ -147,13 +147,8 @@ void Workload::wake(Kernel& kernel, u32 instance, WakeContext context) {
   kernel.wake(instances_[instance].id, context);
 }
 
-/// Keeps the sets up to date that the object is in; their waiters are woken when it becomes ready.
-void Workload::set_tokens(Kernel& kernel, u32 object, u64 tokens, WakeContext context) {
-  Place& place = places_[object];
-  const bool was = place.tokens > 0, is = tokens > 0;
-  place.tokens = tokens;
+void Workload::tell_sets(Kernel& kernel, u32 object, bool is, WakeContext context) {
   const Object& o = program_.objects[object];
-  if (was == is || o.members == 0) return;
   for (u32 i = 0; i < o.members; ++i) {
     const u32 set = program_.memberships[o.first_member + i];
     places_[set].tokens += is ? 1 : ~u64{0};

@@ -111,7 +111,14 @@ class Workload final : public Behaviour {
   void push(Queue&, u32 instance);
   void push_front(Queue&, u32 instance);
   void wake(Kernel&, u32 instance, WakeContext);
-  void set_tokens(Kernel&, u32 object, u64 tokens, WakeContext);
+  /// Keeps the sets up to date that the object is in; their waiters are woken when it becomes ready.
+  void set_tokens(Kernel& kernel, u32 object, u64 tokens, WakeContext context) {
+    u64& has = places_[object].tokens;
+    const bool changes = (has > 0) != (tokens > 0);
+    has = tokens;
+    if (changes && program_.objects[object].members != 0) tell_sets(kernel, object, tokens > 0, context);
+  }
+  void tell_sets(Kernel&, u32 object, bool ready, WakeContext);
   bool draw(Kernel&, u32 object, u64 count);
   u32 wake_takers(Kernel&, u32 object, WakeContext);
   void wake_posters(Kernel&, u32 object);
