@@ -32,7 +32,12 @@ Workload::Workload(const Program& program) : program_(program) {
   std::sort(later_.begin(), later_.end(), [&](u32 a, u32 b) {
     return std::tie(program.tasks[a].start_ns, a) < std::tie(program.tasks[b].start_ns, b);
   });
-  for (std::size_t i = 0; i < places_.size(); ++i) places_[i].takes_left = program.objects[i].takes;
+  for (std::size_t i = 0; i < places_.size(); ++i) {
+    const Object& object = program.objects[i];
+    places_[i].takes_left = object.takes;
+    if (object.type == ObjectType::kTokens && object.members == 0 && object.page == 0)
+      places_[i].plain = object.capacity == 0 ? ~u64{0} : object.capacity;
+  }
   instances_.reserve(program.max_instances);
   instance_of_.reserve(program.max_instances + 64);
 }

@@ -91,8 +91,8 @@ class Workload final : public Behaviour {
     u32 last = kNone;
     [[nodiscard]] bool empty() const { return first == kNone; }
   };
-  struct Place {     // of an object
-    u64 tokens = 0;  // of a set: members that are ready; of a timer: when the next period begins
+  struct PlaceState {  // of an object
+    u64 tokens = 0;    // of a set: members that are ready; of a timer: when the next period begins
     u64 promised = 0;
     u64 owed = 0;  // taken by kTakeSome before it was there
     u64 read = 0;  // of the first page of a pipe
@@ -101,7 +101,12 @@ class Workload final : public Behaviour {
     u32 ready_waiters = 0;   // among takers, in kReady
     u32 takes_left = kNone;  // Object::takes that are still to come; kNone: not known
   };
-  static_assert(sizeof(Place) == 56);
+  struct Place : PlaceState {
+    u64 plain = 0;  // what fits into it, if it holds tokens without pages and is in no set; else 0
+
+    [[nodiscard]] bool awaited() const { return (takers.first & posters.first) != kNone; }
+  };
+  static_assert(sizeof(Place) == 64);
   /// What does not fit any more because of what is there. Pages of a pipe become free as wholes.
   [[nodiscard]] static u64 level(const Place& place) { return place.tokens + place.read; }
 
@@ -154,8 +159,8 @@ class Workload final : public Behaviour {
   // workload_ahead.cc
   [[nodiscard]] u64 look_ahead(Kernel&, Instance&, u64 run_ns);
   [[nodiscard]] bool may_be_quiet(const Op&) const;
-  bool take_quietly(Kernel&, Place&, const Object&, const Op&);
-  bool post_quietly(Place&, const Object&, const Op&);
+  bool take_quietly(Kernel&, const Op&);
+  bool post_quietly(const Op&);
   void do_outside(Kernel&);
   void arm_outside(Kernel&);
 

@@ -15,22 +15,30 @@ constexpr u32 kMostTurns = 4096;  // at a time: a loop without time in it comes 
 }  // namespace
 
 /// take() would neither block nor let a writer or another reader go on: taken. Else false, and nothing is done.
-inline bool Workload::take_quietly(Kernel& kernel, Place& place, const Object& object, const Op& op) {
-  if (!place.takers.empty() || !place.posters.empty()) return false;
-  const u64 got = std::min(place.tokens, op.value);
-  if (got < op.value && (op.code == OpCode::kTake || got == 0)) return false;
-  place.owed += op.value - got;
-  if (object.members == 0 && object.page == 0)
-    place.tokens -= got;
-  else
+inline bool Workload::take_quietly(Kernel& kernel, const Op& op) {
+  Place& place = places_[op.target];
+  if (place.awaited()) return false;
+  if (place.plain != 0 && place.tokens >= op.value) {
+    place.tokens -= op.value;
+  } else {
+    const u64 got = std::min(place.tokens, op.value);
+    if (got < op.value && (op.code == OpCode::kTake || got == 0)) return false;
+    place.owed += op.value - got;
     draw(kernel, op.target, got);
+  }
   if (place.takes_left != kNone) place.takes_left -= 1;
   return true;
 }
 
 /// post() likewise.
-inline bool Workload::post_quietly(Place& place, const Object& object, const Op& op) {
-  if (!place.takers.empty() || !place.posters.empty()) return false;
+inline bool Workload::post_quietly(const Op& op) {
+  Place& place = places_[op.target];
+  if (place.awaited()) return false;
+  if (place.owed == 0 && op.value <= place.plain - std::min(place.plain, place.tokens)) {
+    place.tokens += op.value;
+    return true;
+  }
+  const Object& object = program_.objects[op.target];
   if (object.members != 0 && place.tokens == 0) return false;  // else who waits for a set it is in would be woken
   if (object.capacity != 0 && op.value > object.capacity - std::min(object.capacity, level(place)) + place.owed)
     return false;
@@ -68,8 +76,6 @@ u64 Workload::look_ahead(Kernel& kernel, Instance& task, u64 run_ns) {
   const Op* const end = ops + program.first_op + program.ops;
   const Op* op = ops + task.pc;
   if (op == end || !may_be_quiet(*op)) return run_ns;
-  const Object* const objects = program_.objects.data();
-  Place* const places = places_.data();
   const u64 horizon = kernel.undisturbed();
   u64 takes = 0, posts = 0;
   u32 turns = 0;
@@ -84,15 +90,15 @@ u64 Workload::look_ahead(Kernel& kernel, Instance& task, u64 run_ns) {
     switch (op->code) {
       case OpCode::kTake:
       case OpCode::kTakeSome:
-        quiet = take_quietly(kernel, places[op->target], objects[op->target], *op);
+        quiet = take_quietly(kernel, *op);
         takes += quiet;
         break;
       case OpCode::kPost:
-        quiet = post_quietly(places[op->target], objects[op->target], *op);
+        quiet = post_quietly(*op);
         posts += quiet;
         break;
       case OpCode::kReady:
-        quiet = places[op->target].tokens != 0;
+        quiet = places_[op->target].tokens != 0;
         takes += quiet;
         break;
       case OpCode::kLoop:

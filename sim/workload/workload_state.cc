@@ -55,7 +55,8 @@ std::string Workload::waiting(u32 limit) const {
 
 u64 Workload::state_hash() const {
   u64 hash = hash_bytes(std::as_bytes(std::span(instances_)), 0);
-  hash = hash_bytes(std::as_bytes(std::span(places_)), hash);
+  const std::vector<PlaceState> places(places_.begin(), places_.end());
+  hash = hash_bytes(std::as_bytes(std::span(places)), hash);
   const u64 rest[] = {next_outside_, next_later_, alive_, stats_.wakes, stats_.takes_blocked};
   return hash_bytes(std::as_bytes(std::span(rest)), hash);
 }
