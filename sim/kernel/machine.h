@@ -153,16 +153,20 @@ class Machine {
   // ---- rq.cc ----
   [[nodiscard]] u64 work(u64 time) const;         // CPU time in [0, time) that ticks leave
   [[nodiscard]] u64 work_since(u64 time) const {  // work(time), of a time in the present period
-    const u64 rest = time - period_start;
-    return period_work + (rest > tick_cost ? rest - tick_cost : 0);
+    return time > period_begin ? period_work + (time - period_begin) : period_work;
   }
   [[nodiscard]] u64 work_now() const { return work_since(now); }
   void set_now(u64 time) {
     now = time;
-    if (now - period_start >= tick_ns) next_period();
+    if (now >= period_end) next_period();
   }
   void next_period();
-  [[nodiscard]] u64 when_done(u64 work) const;  // the inverse: the earliest time with that much
+  /// The inverse: the earliest time at which who gets on from `start` has had so much CPU time.
+  [[nodiscard]] u64 when_done(u64 start, u64 wanted) const {
+    const u64 from = start > period_begin ? start : period_begin;
+    return from < period_end && wanted <= period_end - from ? from + wanted : when_done_later(start, wanted);
+  }
+  [[nodiscard]] u64 when_done_later(u64 start, u64 wanted) const;
   void charge(u32 cpu, u64 ns) {
     Cpu& c = cpus[cpu];
     c.busy_until = (c.busy_until > now ? c.busy_until : now) + ns;
@@ -172,6 +176,10 @@ class Machine {
   void program(u32 cpu);
   [[nodiscard]] u64 tick_after(u64 time) const;
   [[nodiscard]] u64 slice_ends(u32 cpu, const Task& curr, u64 at) const;
+  [[nodiscard]] u64 gets_on() const {  // from where on curr of this CPU does, in the present period
+    const u64 busy = cpus[here].busy_until, from = now > period_begin ? now : period_begin;
+    return busy > from ? busy : from;
+  }
   [[nodiscard]] u64 quiet_until() const;
   [[nodiscard]] u64 undisturbed();  // Kernel::undisturbed
   bool run_through(u32 cpu, Task& curr);
@@ -253,8 +261,10 @@ class Machine {
   u64 tick_ns;
   u64 tick_cost;
   u64 period_start = 0;  // of the tick's period that `now` is in
-  u64 period_work = 0;   // work(period_start)
-  u64 quiet = 0;         // quiet_until() of the present action, once it was asked for
+  u64 period_begin = 0;  // its tick is over
+  u64 period_end = 0;
+  u64 period_work = 0;  // work(period_start)
+  u64 quiet = 0;        // quiet_until() of the present action, once it was asked for
   const u32 count_of_cpus;
   CpuClock clock;
   EventQueue queue;

@@ -17,23 +17,22 @@ using trace::KernelEventType;
 // has grown by as much.
 
 u64 Machine::work(u64 time) const {
-  u64 rest = time - period_start;
-  if (rest < tick_ns) return period_work + (rest > tick_cost ? rest - tick_cost : 0);
-  const u64 periods = time / tick_ns;
-  rest = time - periods * tick_ns;
+  if (time >= period_start && time < period_end) return work_since(time);
+  const u64 periods = time / tick_ns, rest = time - periods * tick_ns;
   return periods * (tick_ns - tick_cost) + (rest > tick_cost ? rest - tick_cost : 0);
 }
 
-u64 Machine::when_done(u64 wanted) const {
-  const u64 net = tick_ns - tick_cost, here_left = wanted - period_work;
-  if (here_left - 1 < net) return period_start + tick_cost + here_left;
-  const u64 periods = wanted / net, rest = wanted - periods * net;
+u64 Machine::when_done_later(u64 start, u64 wanted) const {
+  const u64 net = tick_ns - tick_cost, done = work(start) + wanted;
+  const u64 periods = done / net, rest = done - periods * net;
   return rest == 0 ? periods * tick_ns : periods * tick_ns + tick_cost + rest;
 }
 
 void Machine::next_period() {
   const u64 periods = now / tick_ns;
   period_start = periods * tick_ns;
+  period_begin = period_start + tick_cost;
+  period_end = period_start + tick_ns;
   period_work = periods * (tick_ns - tick_cost);
 }
 
@@ -92,10 +91,7 @@ void Machine::program(u32 cpu) {
   if (c.curr == kNoTaskId) return clock.clear(cpu);
   const Task& task = tasks[c.curr];
   u64 at = c.busy_until;
-  if (task.remaining != 0) {
-    const u64 start = std::max(c.busy_until, c.exec_start);
-    at = when_done((start - period_start < tick_ns ? work_since(start) : work(start)) + task.remaining);
-  }
+  if (task.remaining != 0) at = when_done(std::max(c.busy_until, c.exec_start), task.remaining);
   clock.set(cpu, std::max(std::min(at, slice_ends(cpu, task, at)), now));
 }
 
@@ -107,28 +103,27 @@ u64 Machine::quiet_until() const {
   u64 until = std::min(clock.next_time_but(here), end_ns + (end_ns != kNever));
   if (!queue.empty()) until = std::min(until, queue.next_time());
   if (fair) until = std::min(until, fair->steady_until(here, task));
-  until = std::min(slice_ends(here, task, until), period_start + tick_ns);  // beyond it, work() has to divide
-  return std::max(cpus[here].busy_until, now) < until ? until : 0;
+  until = std::min(slice_ends(here, task, until), period_end);  // beyond it, work() has to divide
+  return gets_on() < until ? until : 0;
 }
 
 u64 Machine::undisturbed() {
   if (!options.look_ahead) return 0;
   quiet = quiet_until();
-  return quiet == 0 ? 0 : work_since(quiet) - work_since(std::max(cpus[here].busy_until, now));
+  return quiet == 0 ? 0 : quiet - gets_on();
 }
 
 // Goes to where curr has done what it wanted, if nothing happens before: no event is needed for that.
 bool Machine::run_through(u32 cpu, Task& task) {
-  Cpu& c = cpus[cpu];
   if (!options.look_ahead || options.check_every != 0 || stopped) return false;
   assert(quiet == 0 || quiet == quiet_until());
   if (quiet == 0) quiet = quiet_until();
   if (quiet == 0) return false;
-  const u64 done = work_since(std::max(c.busy_until, now)) + task.remaining;
-  if (done >= work_since(quiet)) return false;
-  set_now(when_done(done));
+  const u64 from = gets_on();
+  if (task.remaining >= quiet - from) return false;
+  now = from + task.remaining;
   task.remaining = 0;
-  charge_curr(cpu, task, done);
+  charge_curr(cpu, task, work_now());
   return true;
 }
 
