@@ -161,6 +161,7 @@ class Workload final : public Behaviour {
   [[nodiscard]] bool may_be_quiet(const Op&) const;
   bool take_quietly(Kernel&, const Op&);
   bool post_quietly(const Op&);
+  const Op* step_quietly(Instance&, const Op&, u32& turns);
   void do_outside(Kernel&);
   void arm_outside(Kernel&);
 

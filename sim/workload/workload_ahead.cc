@@ -68,6 +68,22 @@ inline bool Workload::may_be_quiet(const Op& op) const {
   }
 }
 
+/// Another operation than those: where to go on, null if somebody could tell.
+inline const Op* Workload::step_quietly(Instance& task, const Op& op, u32& turns) {
+  switch (op.code) {
+    case OpCode::kReady:
+      if (places_[op.target].tokens == 0) return nullptr;
+      stats_.takes += 1;
+      return &op + 1;
+    case OpCode::kLoop:
+      return &program_.ops[enter_loop(task, op)];
+    case OpCode::kLoopEnd:
+      return ++turns < kMostTurns ? &program_.ops[end_loop(task, op)] : nullptr;
+    default:
+      return nullptr;
+  }
+}
+
 /// The task has just asked for `run_ns`, and its operation is done. Returns for how long it runs with all that was
 /// done ahead.
 u64 Workload::look_ahead(Kernel& kernel, Instance& task, u64 run_ns) {
@@ -85,32 +101,17 @@ u64 Workload::look_ahead(Kernel& kernel, Instance& task, u64 run_ns) {
       ++op;
       continue;
     }
-    bool quiet = false;
     const Op* following = op + 1;
-    switch (op->code) {
-      case OpCode::kTake:
-      case OpCode::kTakeSome:
-        quiet = take_quietly(kernel, *op);
-        takes += quiet;
-        break;
-      case OpCode::kPost:
-        quiet = post_quietly(*op);
-        posts += quiet;
-        break;
-      case OpCode::kReady:
-        quiet = places_[op->target].tokens != 0;
-        takes += quiet;
-        break;
-      case OpCode::kLoop:
-        quiet = true;
-        following = ops + enter_loop(task, *op);
-        break;
-      case OpCode::kLoopEnd:
-        quiet = ++turns < kMostTurns;
-        if (quiet) following = ops + end_loop(task, *op);
-        break;
-      default:
-        break;
+    bool quiet;
+    if (op->code == OpCode::kTake || op->code == OpCode::kTakeSome) {
+      quiet = take_quietly(kernel, *op);
+      takes += quiet;
+    } else if (op->code == OpCode::kPost) {
+      quiet = post_quietly(*op);
+      posts += quiet;
+    } else {
+      following = step_quietly(task, *op, turns);
+      quiet = following != nullptr;
     }
     if (!quiet) {
       if (op->extra != 0 && would_wait(*op)) run_ns += pay_extra(task, *op);
