@@ -159,6 +159,7 @@ class Workload final : public Behaviour {
   // workload_ahead.cc
   [[nodiscard]] u64 look_ahead(Kernel&, Instance&, u64 run_ns);
   [[nodiscard]] bool may_be_quiet(const Op&) const;
+  [[nodiscard]] bool leaves_full(const Place&, const Op&) const;
   bool take_quietly(Kernel&, const Op&);
   bool post_quietly(const Op&);
   const Op* step_quietly(Instance&, const Op&, u32& turns);

@@ -14,10 +14,16 @@ namespace {
 constexpr u32 kMostTurns = 4096;  // at a time: a loop without time in it comes to an end
 }  // namespace
 
+/// Writers wait, and go on waiting when that has been taken.
+inline bool Workload::leaves_full(const Place& place, const Op& op) const {
+  return place.takers.empty() && place.plain != 0 && place.takes_left > 1 && place.tokens > op.value &&
+         place.tokens - op.value > program_.objects[op.target].low_water;
+}
+
 /// take() would neither block nor let a writer or another reader go on: taken. Else false, and nothing is done.
 inline bool Workload::take_quietly(Kernel& kernel, const Op& op) {
   Place& place = places_[op.target];
-  if (place.awaited()) return false;
+  if (place.awaited() && !leaves_full(place, op)) return false;
   if (place.plain != 0 && place.tokens >= op.value) {
     place.tokens -= op.value;
   } else {
