@@ -205,6 +205,7 @@ bool Machine::consume(u32 cpu, u32 index) {
 
 // scx_flush_dispatch_buf.
 void Machine::flush_dispatch_buffer() {
+  if (buffer.empty()) return;
   for (const Pending& pending : buffer) finish_dispatch(pending);
   dispatched += static_cast<u32>(buffer.size());
   buffer.clear();

@@ -171,7 +171,11 @@ class Machine {
     Cpu& c = cpus[cpu];
     c.busy_until = (c.busy_until > now ? c.busy_until : now) + ns;
   }
-  void update_curr(u32 cpu);
+  void update_curr(u32 cpu) {
+    const Cpu& c = cpus[cpu];
+    if (c.curr != kNoTaskId && c.exec_start != now) has_run(cpu);
+  }
+  void has_run(u32 cpu);
   void charge_curr(u32 cpu, Task& curr, u64 done);
   void program(u32 cpu);
   [[nodiscard]] u64 tick_after(u64 time) const;

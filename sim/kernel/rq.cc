@@ -37,9 +37,8 @@ void Machine::next_period() {
 }
 
 // update_curr_common: what curr ran goes to its sum of run time and off its slice.
-void Machine::update_curr(u32 cpu) {
+void Machine::has_run(u32 cpu) {
   Cpu& c = cpus[cpu];
-  if (c.curr == kNoTaskId || c.exec_start == now) return;
   Task& task = tasks[c.curr];
   const u64 done = work_now();
   // From where on it got on with its work: mostly a time of this tick's period.
