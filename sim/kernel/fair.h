@@ -112,11 +112,15 @@ class Fair {
   void tree_insert(FairQueue&, TaskId);  // __enqueue_entity
   void tree_remove(FairQueue&, TaskId);  // __dequeue_entity
   [[nodiscard]] bool earlier(TaskId a, TaskId b) const;
-  TaskId insert_at(TaskId at, TaskId id);
   TaskId remove_at(TaskId at, TaskId id);
   TaskId merge(TaskId left, TaskId right);
   void split(TaskId at, TaskId by, TaskId& left, TaskId& right);
   void pull(TaskId at);
+  static void takes_in(FairEntity& parent, const FairEntity& child) {  // into what it knows of its subtree
+    if (before(child.min_vruntime, parent.min_vruntime)) parent.min_vruntime = child.min_vruntime;
+    if (child.min_slice < parent.min_slice) parent.min_slice = child.min_slice;
+    if (child.max_slice > parent.max_slice) parent.max_slice = child.max_slice;
+  }
   /// The last of the tree by deadline, last first.
   u32 last_of(TaskId root, std::array<TaskId, 32>& found, u32 count) const;
   [[nodiscard]] const char* check_tree(TaskId at, const FairQueue&, u32& nodes, i64& sum, i64& weight) const;

@@ -19,13 +19,8 @@ void Fair::pull(TaskId at) {
   FairEntity& e = of(at);
   e.min_vruntime = e.vruntime;
   e.min_slice = e.max_slice = e.slice;
-  for (const TaskId child : {e.left, e.right}) {
-    if (child == kNoTaskId) continue;
-    const FairEntity& c = entity(child);
-    if (before(c.min_vruntime, e.min_vruntime)) e.min_vruntime = c.min_vruntime;
-    if (c.min_slice < e.min_slice) e.min_slice = c.min_slice;
-    if (c.max_slice > e.max_slice) e.max_slice = c.max_slice;
-  }
+  if (e.left != kNoTaskId) takes_in(e, entity(e.left));
+  if (e.right != kNoTaskId) takes_in(e, entity(e.right));
 }
 
 void Fair::split(TaskId at, TaskId by, TaskId& left, TaskId& right) {
@@ -58,20 +53,6 @@ TaskId Fair::merge(TaskId left, TaskId right) {
   return right;
 }
 
-TaskId Fair::insert_at(TaskId at, TaskId id) {
-  FairEntity& e = of(id);
-  if (at == kNoTaskId || e.priority > entity(at).priority) {
-    split(at, id, e.left, e.right);
-    pull(id);
-    return id;
-  }
-  FairEntity& parent = of(at);
-  TaskId& child = earlier(id, at) ? parent.left : parent.right;
-  child = insert_at(child, id);
-  pull(at);
-  return at;
-}
-
 TaskId Fair::remove_at(TaskId at, TaskId id) {
   REPRISE_CHECK(at != kNoTaskId);
   if (at == id) return merge(entity(id).left, entity(id).right);
@@ -90,7 +71,17 @@ void Fair::tree_insert(FairQueue& queue, TaskId id) {
   e.priority *= 0x85ebca6bu;
   queue.sum_w_vruntime += static_cast<i64>(e.vruntime - queue.zero_vruntime) * e.weight;
   queue.sum_weight += e.weight;
-  queue.root = insert_at(queue.root, id);
+  e.left = e.right = kNoTaskId;
+  pull(id);
+  TaskId* at = &queue.root;
+  while (*at != kNoTaskId && e.priority <= entity(*at).priority) {
+    FairEntity& parent = of(*at);
+    takes_in(parent, e);
+    at = earlier(id, *at) ? &parent.left : &parent.right;
+  }
+  split(*at, id, e.left, e.right);
+  pull(id);
+  *at = id;
 }
 
 void Fair::tree_remove(FairQueue& queue, TaskId id) {

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # Writes generated/version.h; see RepriseVersion.cmake.
+cmake_minimum_required(VERSION 3.25)
 function(hash_files output)
   set(all "")
   set(files ${ARGN})
