@@ -111,8 +111,11 @@ class Fair {
   // ---- fair_tree.cc ----
   void tree_insert(FairQueue&, TaskId);  // __enqueue_entity
   void tree_remove(FairQueue&, TaskId);  // __dequeue_entity
-  [[nodiscard]] bool earlier(TaskId a, TaskId b) const;
-  TaskId remove_at(TaskId at, TaskId id);
+  /// entity_before, and among equals the order of insertion.
+  [[nodiscard]] static bool earlier(const FairEntity& a, const FairEntity& b) {
+    if (a.deadline != b.deadline) return before(a.deadline, b.deadline);
+    return static_cast<i32>(a.sequence - b.sequence) < 0;
+  }
   TaskId merge(TaskId left, TaskId right);
   void split(TaskId at, TaskId by, TaskId& left, TaskId& right);
   void pull(TaskId at);
@@ -197,6 +200,7 @@ class Fair {
   std::array<std::vector<Range>, kLevels> ranges_;
   std::vector<CpuMask> llcs_;
   u32 priorities_ = 0;
+  std::vector<TaskId> path_;  // of a removal
 };
 
 }  // namespace reprise::sim

@@ -7,13 +7,6 @@
 
 namespace reprise::sim {
 
-// entity_before, and among equals the order of insertion.
-bool Fair::earlier(TaskId a, TaskId b) const {
-  const FairEntity &x = entity(a), &y = entity(b);
-  if (x.deadline != y.deadline) return before(x.deadline, y.deadline);
-  return static_cast<i32>(x.sequence - y.sequence) < 0;
-}
-
 // min_vruntime_update.
 void Fair::pull(TaskId at) {
   FairEntity& e = of(at);
@@ -29,7 +22,7 @@ void Fair::split(TaskId at, TaskId by, TaskId& left, TaskId& right) {
     return;
   }
   FairEntity& e = of(at);
-  if (earlier(by, at)) {
+  if (earlier(entity(by), e)) {
     split(e.left, by, left, e.left);
     right = at;
   } else {
@@ -53,16 +46,6 @@ TaskId Fair::merge(TaskId left, TaskId right) {
   return right;
 }
 
-TaskId Fair::remove_at(TaskId at, TaskId id) {
-  REPRISE_CHECK(at != kNoTaskId);
-  if (at == id) return merge(entity(id).left, entity(id).right);
-  FairEntity& parent = of(at);
-  TaskId& child = earlier(id, at) ? parent.left : parent.right;
-  child = remove_at(child, id);
-  pull(at);
-  return at;
-}
-
 void Fair::tree_insert(FairQueue& queue, TaskId id) {
   FairEntity& e = of(id);
   e.sequence = ++queue.sequence;
@@ -77,7 +60,7 @@ void Fair::tree_insert(FairQueue& queue, TaskId id) {
   while (*at != kNoTaskId && e.priority <= entity(*at).priority) {
     FairEntity& parent = of(*at);
     takes_in(parent, e);
-    at = earlier(id, *at) ? &parent.left : &parent.right;
+    at = earlier(e, parent) ? &parent.left : &parent.right;
   }
   split(*at, id, e.left, e.right);
   pull(id);
@@ -86,7 +69,16 @@ void Fair::tree_insert(FairQueue& queue, TaskId id) {
 
 void Fair::tree_remove(FairQueue& queue, TaskId id) {
   FairEntity& e = of(id);
-  queue.root = remove_at(queue.root, id);
+  path_.clear();
+  TaskId* at = &queue.root;
+  while (*at != id) {
+    REPRISE_CHECK(*at != kNoTaskId);
+    path_.push_back(*at);
+    FairEntity& parent = of(*at);
+    at = earlier(e, parent) ? &parent.left : &parent.right;
+  }
+  *at = merge(e.left, e.right);
+  for (; !path_.empty(); path_.pop_back()) pull(path_.back());
   e.left = e.right = kNoTaskId;
   queue.sum_w_vruntime -= static_cast<i64>(e.vruntime - queue.zero_vruntime) * e.weight;
   queue.sum_weight -= e.weight;
@@ -105,7 +97,7 @@ const char* Fair::check_tree(TaskId at, const FairQueue& queue, u32& nodes, i64&
   u64 least = e.vruntime;
   for (const TaskId child : {e.left, e.right}) {
     if (child == kNoTaskId) continue;
-    if (earlier(child, at) != (child == e.left)) return "a run queue is not in the order of deadlines";
+    if (earlier(entity(child), e) != (child == e.left)) return "a run queue is not in the order of deadlines";
     if (before(entity(child).min_vruntime, least)) least = entity(child).min_vruntime;
     if (const char* what = check_tree(child, queue, nodes, sum, weight)) return what;
   }
