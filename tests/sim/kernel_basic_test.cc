@@ -84,6 +84,28 @@ TEST_P(EveryPolicy, LoadsMakeProgressAndRunsRepeat) {
   }
 }
 
+// Machine::run_through: while nothing else can happen a task takes up its next action without an event.
+TEST_P(EveryPolicy, GoingOnWithoutAnEventChangesNothing) {
+  const auto& [policy, cpus] = GetParam();
+  std::vector<u64> seen[2];
+  u64 events[2] = {};
+  for (const bool ahead : {false, true}) {
+    Load load(7);
+    sim::SimOptions options = machine_of(cpus, policy);
+    options.look_ahead = ahead;
+    auto kernel = kernel_of(options, load);
+    load.ping_pong(*kernel, 5'000);
+    for (int i = 0; i < 3; ++i) load.sleeper(*kernel, 200'000, 900'000);
+    load.spinner(*kernel, 3 * kWeightDefault, {}, 20'000);
+    run(*kernel, kNsPerSec / 2);
+    for (TaskId task = 0; task < kernel->tasks(); ++task) seen[ahead].push_back(kernel->cpu_time(task));
+    seen[ahead].push_back(kernel->hash());
+    events[ahead] = kernel->counters().events;
+  }
+  EXPECT_EQ(seen[0], seen[1]);
+  EXPECT_LT(events[1], events[0] * 9 / 10);
+}
+
 INSTANTIATE_TEST_SUITE_P(Policies, EveryPolicy,
                          ::testing::Combine(::testing::Values("fifo", "vruntime", "newcomer", "eevdf"),
                                             ::testing::Values(1u, 2u, 4u, 64u)),
