@@ -28,15 +28,7 @@ class CpuClock {
   [[nodiscard]] u32 next_cpu() const { return static_cast<u32>(least_) & (kMaxCpus - 1); }
   /// As next_time, of all CPUs but this one.
   [[nodiscard]] u64 next_time_but(u32 cpu) const {
-    return alone_ ? kNever : least_but(cpu);
-  }
-  void clear(u32 cpu) { set_key(cpu, kNever); }
-  /// Below 2^54 ns, which is 208 days; later than that is never.
-  void set(u32 cpu, u64 time) { set_key(cpu, time >> (64 - kCpuBits) ? kNever : time << kCpuBits | cpu); }
-
- private:
-  // Not inlined: with one CPU its callers need no stack then.
-  [[nodiscard, gnu::noinline]] u64 least_but(u32 cpu) const {
+    if (alone_) return kNever;
     u64 least = kNever;
     for (const std::vector<u64>& level : levels_) {
       const u64* const node = &level[cpu & ~7u];
@@ -46,7 +38,11 @@ class CpuClock {
     }
     return time_of(least);
   }
+  void clear(u32 cpu) { set_key(cpu, kNever); }
+  /// Below 2^54 ns, which is 208 days; later than that is never.
+  void set(u32 cpu, u64 time) { set_key(cpu, time >> (64 - kCpuBits) ? kNever : time << kCpuBits | cpu); }
 
+ private:
   static constexpr u32 kCpuBits = 10;
   static_assert(kMaxCpus <= 1u << kCpuBits);
 

@@ -45,7 +45,7 @@ struct WorkloadTimer {
   [[nodiscard]] bool after(const WorkloadTimer& o) const { return at != o.at ? at > o.at : order > o.order; }
 };
 
-struct alignas(256) Cpu {  // its address is asked for all the time
+struct alignas(256) Cpu {   // its address is asked for all the time
   TaskId curr = kNoTaskId;  // kNoTaskId: idle, or a higher class (foreign)
   bool online = true;
   bool active = true;  // the dispatcher may be asked for it (scx_rq_online)

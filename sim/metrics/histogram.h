@@ -36,7 +36,7 @@ class LogHistogram {
   static constexpr u32 kPerOctave = kExact / 2;
   static u32 bucket_of(u64 value);
   static u64 last_of(u32 bucket);  // largest value in it
-  void add_largest(u64 value);  // beyond the last bucket
+  void add_largest(u64 value);     // beyond the last bucket
 
   std::vector<u64> buckets_;  // up to that of the greatest value
   u64 count_ = 0, min_ = ~u64{0}, max_ = 0, sum_ = 0;
