@@ -53,8 +53,8 @@ struct SimOptions {
   std::size_t decisions_bytes = 1 << 20;
   bool reuse_ids = false;  // a dead task's TaskId is given to a later one
   FaultOptions faults;
-  /// Kernel::undisturbed, and that a task goes on without an event while nothing else can happen. Makes no difference to
-  /// any result but SimCounters::events.
+  /// Kernel::undisturbed, and that a task goes on without an event while nothing else can happen. Makes no difference
+  /// to any result but SimCounters::events.
   bool look_ahead = true;
   /// Holds the invariants (checks.cc). Not 0: after each event those of the tasks and CPUs that it touched, and after
   /// each so many events those of everything, which costs O(tasks).
