@@ -101,7 +101,7 @@ class Fair {
   [[nodiscard]] const char* check(u32 cpu) const;
 
  private:
-  static constexpr u32 kChunk = 1024;
+  static constexpr u32 kChunk = 64;
   enum Level : u32 { kCore, kLlc, kNode, kMachine, kLevels };
   enum class Idle : u8 { kBusy, kIdle, kNewlyIdle };
 

@@ -81,7 +81,7 @@ class TaskTable {
   }
 
  private:
-  static constexpr u32 kChunk = 1024;
+  static constexpr u32 kChunk = 64;
   std::vector<std::unique_ptr<Task[]>> chunks_;
   u32 size_ = 0;
 };
