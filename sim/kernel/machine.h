@@ -180,18 +180,19 @@ class Machine {
   void program(u32 cpu);
   [[nodiscard]] u64 tick_after(u64 time) const;
   [[nodiscard]] u64 slice_ends(u32 cpu, const Task& curr, u64 at) const;
-  [[nodiscard]] u64 gets_on() const {  // from where on curr of this CPU does, in the present period
-    const u64 busy = cpus[here].busy_until, from = now > period_begin ? now : period_begin;
-    return busy > from ? busy : from;
+  [[nodiscard]] u64 gets_on(const Cpu& c) const {  // from where on its curr does, in the present period
+    const u64 from = now > period_begin ? now : period_begin;
+    return c.busy_until > from ? c.busy_until : from;
   }
-  [[nodiscard]] u64 quiet_until() const;
+  [[nodiscard]] u64 quiet_until(const Cpu&, const Task& curr) const;
   [[nodiscard]] u64 undisturbed();  // Kernel::undisturbed
-  bool run_through(u32 cpu, Task& curr);
+  bool run_through(u32 cpu);
   void cpu_event(u32 cpu);
+  enum class Due : u8 { kNothing, kAction, kSchedule };
+  Due what_is_due(u32 cpu);
   void resched(u32 cpu);  // resched_curr
   void schedule(u32 cpu, Next why);
-  void act(u32 cpu);  // curr has done what it wanted: what now?
-  bool take_action(u32 cpu);
+  void take_action(u32 cpu);
   void switch_to(u32 cpu, TaskId prev, TaskId next, u64 prev_state);
   void interrupt(u32 cpu, u64 duration);
   void foreign_begins(u32 cpu, u64 duration, u8 task_class, i32 tid);
@@ -255,6 +256,7 @@ class Machine {
 
   const SimOptions options;
   Behaviour& behaviour;
+  const bool goes_through = options.look_ahead && options.check_every == 0;  // see run_through
   EventSink* const events_to;
   StepSink* const steps_to;
   KernelModel* kernel = nullptr;
@@ -268,7 +270,7 @@ class Machine {
   u64 period_begin = 0;  // its tick is over
   u64 period_end = 0;
   u64 period_work = 0;  // work(period_start)
-  u64 quiet = 0;        // quiet_until() of the present action, once it was asked for
+  u64 quiet = 0;        // quiet_until() of the present action, if it was asked for
   const u32 count_of_cpus;
   CpuClock clock;
   EventQueue queue;

@@ -2,6 +2,7 @@
 // A CPU: the accounting of its time and schedule() (kernel/sched/core.c).
 #include <algorithm>
 #include <cassert>
+#include <utility>
 
 #include "sim/kernel/fair.h"
 #include "sim/kernel/machine.h"
@@ -36,20 +37,8 @@ void Machine::next_period() {
   period_work = periods * (tick_ns - tick_cost);
 }
 
-// update_curr_common: what curr ran goes to its sum of run time and off its slice.
-void Machine::has_run(u32 cpu) {
-  Cpu& c = cpus[cpu];
-  Task& task = tasks[c.curr];
-  const u64 done = work_now();
-  // From where on it got on with its work: mostly a time of this tick's period.
-  const u64 start = std::min(std::max(c.busy_until, c.exec_start), now);
-  const u64 from = start >= period_start ? work_since(start) : work(start);
-  task.remaining -= std::min(task.remaining, done - from);
-  charge_curr(cpu, task, done);
-}
-
 // `done`: work(now).
-void Machine::charge_curr(u32 cpu, Task& task, u64 done) {
+inline void Machine::charge_curr(u32 cpu, Task& task, u64 done) {
   Cpu& c = cpus[cpu];
   const u64 delta = now - c.exec_start;
   task.ts.se.sum_exec_runtime += delta;
@@ -61,6 +50,18 @@ void Machine::charge_curr(u32 cpu, Task& task, u64 done) {
     fair->update_curr(cpu, task, delta);
   else if (task.ts.scx.slice != ~0ull)
     task.ts.scx.slice -= std::min<u64>(task.ts.scx.slice, delta);
+}
+
+// update_curr_common: what curr ran goes to its sum of run time and off its slice.
+void Machine::has_run(u32 cpu) {
+  Cpu& c = cpus[cpu];
+  Task& task = tasks[c.curr];
+  const u64 done = work_now();
+  // From where on it got on with its work: mostly a time of this tick's period.
+  const u64 start = std::min(std::max(c.busy_until, c.exec_start), now);
+  const u64 from = start >= period_start ? work_since(start) : work(start);
+  task.remaining -= std::min(task.remaining, done - from);
+  charge_curr(cpu, task, done);
 }
 
 // At which tick what has ended by `time` is noticed (task_tick_scx, task_tick_fair).
@@ -95,60 +96,66 @@ void Machine::program(u32 cpu) {
 }
 
 // Until when nothing can happen on the machine but that curr of this CPU goes on; 0: something is due.
-u64 Machine::quiet_until() const {
-  const Cpu& c = cpus[here];
-  if (where != Where::kTask || c.curr == kNoTaskId || c.need_resched || c.need_resched_lazy) return 0;
-  const Task& task = tasks[c.curr];
-  u64 until = std::min(clock.next_time_but(here), end_ns + (end_ns != kNever));
+inline u64 Machine::quiet_until(const Cpu& c, const Task& task) const {
+  if (c.need_resched || c.need_resched_lazy) return 0;
+  u64 until = std::min(period_end, end_ns + (end_ns != kNever));  // beyond the period, work() has to divide
   if (!queue.empty()) until = std::min(until, queue.next_time());
-  if (fair) until = std::min(until, fair->steady_until(here, task));
-  until = std::min(slice_ends(here, task, until), period_end);  // beyond it, work() has to divide
-  return gets_on() < until ? until : 0;
+  if (cpus.size() > 1) until = std::min(until, clock.next_time_but(here));
+  if (fair)
+    until = std::min({until, fair->steady_until(here, task), slice_ends(here, task, until)});
+  else if (task.ts.scx.slice != ~0ull && c.exec_start + task.ts.scx.slice <= period_start && now < period_begin)
+    return 0;  // acted on when this period's tick is over; what ends later in it, at the next one
+  return until;
 }
 
 u64 Machine::undisturbed() {
-  if (!options.look_ahead) return 0;
-  quiet = quiet_until();
-  return quiet == 0 ? 0 : quiet - gets_on();
+  const Cpu& c = cpus[here];
+  if (!options.look_ahead || where != Where::kTask || c.curr == kNoTaskId) return 0;
+  const u64 from = gets_on(c);
+  quiet = quiet_until(c, tasks[c.curr]);
+  return quiet > from ? quiet - from : 0;
 }
 
-// Goes to where curr has done what it wanted, if nothing happens before: no event is needed for that.
-bool Machine::run_through(u32 cpu, Task& task) {
-  if (!options.look_ahead || options.check_every != 0 || stopped) return false;
-  assert(quiet == 0 || quiet == quiet_until());
-  if (quiet == 0) quiet = quiet_until();
-  if (quiet == 0) return false;
-  const u64 from = gets_on();
-  if (task.remaining >= quiet - from) return false;
-  now = from + task.remaining;
+// Goes to where curr is done with what it does, if nothing happens before: no event is needed for that.
+inline bool Machine::run_through(u32 cpu) {
+  const u64 asked = std::exchange(quiet, 0);
+  Cpu& c = cpus[cpu];
+  if (!goes_through || stopped || error || alive == 0 || c.curr == kNoTaskId) return false;
+  Task& task = tasks[c.curr];
+  const u64 until = asked != 0 ? asked : quiet_until(c, task), from = gets_on(c);
+  assert(asked == 0 || asked == quiet_until(c, task));
+  if (until <= from || task.remaining >= until - from) return false;
+  now = task.remaining == 0 ? std::max(c.busy_until, now) : from + task.remaining;
   task.remaining = 0;
-  charge_curr(cpu, task, work_now());
+  if (c.exec_start != now) charge_curr(cpu, task, work_now());
   return true;
 }
 
 void Machine::cpu_event(u32 cpu) {
-  Cpu& c = cpus[cpu];
   here = cpu;
   where = Where::kTask;
-  if (c.foreign) {
-    if (now < c.foreign_until) return program(cpu);
-    return schedule(cpu, Next::kRun);
-  }
-  update_curr(cpu);
-  if (c.need_resched && now >= std::max(c.resched_at, c.busy_until)) {
-    schedule(cpu, Next::kRun);
-  } else if (c.curr != kNoTaskId && !c.need_resched) {
-    const Task& task = tasks[c.curr];
-    if (task.remaining == 0 && now >= c.busy_until)
-      act(cpu);
-    else if (fair ? c.need_resched_lazy : task.ts.scx.slice == 0)
-      schedule(cpu, Next::kRun);
+  quiet = 0;
+  const Due due = what_is_due(cpu);
+  for (bool acts = due == Due::kAction; due != Due::kNothing; acts = true) {
+    if (acts)
+      take_action(cpu);
     else
-      program(cpu);
-  } else {
-    program(cpu);
+      schedule(cpu, Next::kRun);
+    if (!run_through(cpu)) break;
   }
+  program(cpu);
   where = Where::kOutside;
+}
+
+Machine::Due Machine::what_is_due(u32 cpu) {
+  Cpu& c = cpus[cpu];
+  if (c.foreign) return now < c.foreign_until ? Due::kNothing : Due::kSchedule;
+  update_curr(cpu);
+  if (c.need_resched) return now < std::max(c.resched_at, c.busy_until) ? Due::kNothing : Due::kSchedule;
+  if (c.curr == kNoTaskId) return Due::kNothing;
+  const Task& task = tasks[c.curr];
+  if (task.remaining == 0 && now >= c.busy_until) return Due::kAction;
+  return (fair ? c.need_resched_lazy : task.ts.scx.slice == 0) ? Due::kSchedule : Due::kNothing;
 }
 
 // resched_curr: at once here, by an interrupt elsewhere; an idle CPU has to leave its idle loop.
@@ -176,6 +183,7 @@ void Machine::resched(u32 cpu) {
 
 void Machine::schedule(u32 cpu, Next why) {
   Cpu& c = cpus[cpu];
+  quiet = 0;
   here = cpu;
   where = Where::kTask;
   Task* prev = c.curr == kNoTaskId ? nullptr : &tasks[c.curr];
@@ -196,8 +204,7 @@ void Machine::schedule(u32 cpu, Next why) {
     prev = nullptr;
     const TaskId next = fair ? fair->pick(cpu) : pick_task_ext(cpu, nullptr);
     switch_to(cpu, gone, next, prev_state);
-    run_kicks();
-    return program(cpu);
+    return run_kicks();
   }
   const TaskId next = fair ? fair->pick(cpu) : pick_task_ext(cpu, prev);
   const TaskId prev_id = prev ? prev->id : kNoTaskId;
@@ -217,7 +224,6 @@ void Machine::schedule(u32 cpu, Next why) {
   if (prev_state == 0x80) dead(*prev);
   if (again) resched(cpu);
   run_kicks();
-  program(cpu);
 }
 
 // put_prev_set_next_task and context_switch. `prev` has been put; kNoTaskId: idle, or a higher class ends.
@@ -280,20 +286,11 @@ void Machine::switch_to(u32 cpu, TaskId prev, TaskId next, u64 prev_state) {
        prev_state | prev_class << 32 | next_class << 40, exec);
 }
 
-void Machine::act(u32 cpu) {
-  while (take_action(cpu)) {
-  }
-}
-
-// Whether curr has done that, too.
-bool Machine::take_action(u32 cpu) {
+// curr has done what it wanted: what now?
+void Machine::take_action(u32 cpu) {
   Cpu& c = cpus[cpu];
   Task& task = tasks[c.curr];
-  if (task.dying) {
-    schedule(cpu, Next::kExit);
-    return false;
-  }
-  quiet = 0;
+  if (task.dying) return schedule(cpu, Next::kExit);
   const Action action = task.id == scheduler ? scheduler_next() : behaviour.next(*kernel, task.id);
   here = cpu;
   switch (action.next) {
@@ -301,28 +298,23 @@ bool Machine::take_action(u32 cpu) {
       REPRISE_CHECK(action.run_ns > 0);
       task.remaining = action.run_ns;
       if (c.need_resched_lazy) resched(cpu);  // exit_to_user_mode_loop
-      if (run_through(cpu, task)) return true;
-      program(cpu);
-      return false;
+      return;
     case Next::kBlock:
-      schedule(cpu, Next::kBlock);
-      return false;
+      return schedule(cpu, Next::kBlock);
     case Next::kYield:  // yield_task_scx: no ops.yield, so the slice is gone
       charge(cpu, options.costs.yield);
       if (fair)
         fair->yield(cpu);
       else
         task.ts.scx.slice = 0;
-      schedule(cpu, Next::kYield);
-      return false;
+      return schedule(cpu, Next::kYield);
     case Next::kExit:
       exit_begins(task.id);
       task.dying = true;
       task.remaining = options.costs.exit;
-      program(cpu);
-      return false;
+      quiet = 0;
+      return;
   }
-  return false;
 }
 
 // The stopper's part of set_cpus_allowed: curr goes to a CPU that it may use. Returns who was running.
